@@ -1,0 +1,1 @@
+"""What a practice sells and how it is collected: plans, members, contracts, invoices, charges. Knows no vendor."""

@@ -1,0 +1,88 @@
+"""The inbox of the processor's news: each event is stored once, however often and by whatever way it arrives."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Index, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from connector.billing.processor import EventKind, ProcessorEvent
+from connector.database.base import Base, state_column
+
+OVERLAP = timedelta(minutes=10)
+"""The feed is eventually consistent: each poll reads this much of the past again."""
+
+
+class InboxEvent(Base):
+    """One event of the processor and whether it was acted on."""
+
+    __tablename__ = "inbox_event"
+    __table_args__ = (Index("ix_inbox_event_open", "handled_at", "created"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[EventKind] = mapped_column(state_column(EventKind))
+    type: Mapped[str]
+    object_id: Mapped[str]
+    created: Mapped[datetime]
+    received_at: Mapped[datetime]
+    handled_at: Mapped[datetime | None]
+    deliveries_failed: Mapped[int] = mapped_column(default=0)
+
+
+class EventCursor(Base):
+    """How far the event feed has been read."""
+
+    __tablename__ = "event_cursor"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    read_until: Mapped[datetime]
+
+
+FEED = "processor"
+
+
+def read_from(session: Session, now: datetime) -> datetime:
+    """Where the next poll starts: a little before the newest event seen, or a day back on the first poll."""
+    cursor = session.get(EventCursor, FEED)
+    return cursor.read_until - OVERLAP if cursor else now - timedelta(days=1)
+
+
+def store(session: Session, events: list[ProcessorEvent], now: datetime) -> int:
+    """Keep the events that are new and move the cursor, in one transaction; returns how many were new."""
+    if not events:
+        return 0
+    rows = [
+        {
+            "id": event.id,
+            "kind": event.kind,
+            "type": event.type,
+            "object_id": event.object_id,
+            "created": event.created,
+            "received_at": now,
+            "handled_at": now if event.kind is EventKind.OTHER else None,
+            "deliveries_failed": 0,
+        }
+        for event in events
+    ]
+    insert = (sqlite if session.get_bind().dialect.name == "sqlite" else postgresql).insert(InboxEvent)
+    new = session.execute(insert.on_conflict_do_nothing().returning(InboxEvent.id), rows).all()
+    newest = max(event.created for event in events)
+    cursor = session.get(EventCursor, FEED)
+    if cursor is None:
+        session.add(EventCursor(id=FEED, read_until=newest))
+    elif cursor.read_until < newest:
+        cursor.read_until = newest
+    return len(new)
+
+
+def open_events(session: Session, limit: int) -> list[InboxEvent]:
+    """Events not acted on yet, oldest first."""
+    query = (
+        select(InboxEvent)
+        .where(InboxEvent.handled_at.is_(None))
+        .order_by(InboxEvent.created, InboxEvent.id)
+        .limit(limit)
+    )
+    return list(session.scalars(query))

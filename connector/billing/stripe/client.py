@@ -1,0 +1,67 @@
+"""One configured Stripe client, and the translation of its errors into ours.
+
+Stripe stores the first answer for an idempotency key, so its own retries with the same key are safe; the library's
+default of none is raised to two. A 429 is not retried by the library and comes out as RateLimited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import stripe
+
+from connector.errors import AccessDenied, EdgeError, NotSent, OutcomeUnknown, RateLimited, Rejected
+from connector.settings import STRIPE_API, StripeSettings
+
+API_VERSION = "2026-10-28.endive"
+RETRIES = 2
+
+
+def build_client(settings: StripeSettings) -> stripe.StripeClient:
+    """A client with pinned API version, bounded waits, and no telemetry."""
+    stripe.enable_telemetry = False
+    base = {"api": settings.api_base} if settings.api_base != STRIPE_API else {}
+    return stripe.StripeClient(
+        settings.secret_key.get_secret_value(),
+        stripe_version=API_VERSION,
+        max_network_retries=RETRIES,
+        base_addresses=base,  # type: ignore[arg-type]
+        http_client=stripe.HTTPXClient(allow_sync_methods=True, timeout=settings.timeout_seconds),
+    )
+
+
+@contextmanager
+def translated(action: str) -> Iterator[None]:
+    """Raise our error class for whatever Stripe's library raises; declines are the caller's business."""
+    try:
+        yield
+    except stripe.CardError:
+        raise
+    except stripe.StripeError as error:
+        raise translate(action, error) from None
+
+
+def translate(action: str, error: stripe.StripeError) -> EdgeError:
+    """Our error for one of Stripe's. Texts name the action and the request id, which support can look up."""
+    status = error.http_status
+    code, request = _code(error) or "none", error.request_id or "none"
+    where = f"Stripe refused to {action} (status {status}, code {code}, request {request})"
+    if isinstance(error, (stripe.AuthenticationError, stripe.PermissionError)):
+        return AccessDenied(f"{where}: check the Stripe key and its permissions.")
+    if isinstance(error, stripe.RateLimitError) or status == 429:
+        return RateLimited(f"{where}: there were too many requests; it is asked again later.")
+    if isinstance(error, stripe.IdempotencyError):
+        return Rejected(f"{where}: the same key was sent with other details; a person must look at this item.")
+    if isinstance(error, stripe.InvalidRequestError):
+        return Rejected(f"{where}: a person must look at this item.")
+    if isinstance(error, stripe.APIConnectionError) and "Connect" in str(error) and "Timeout" not in str(error):
+        return NotSent(f"Stripe could not be reached to {action}: check the internet connection.")
+    return OutcomeUnknown(
+        f"Stripe gave no clear answer to: {action} (status {status}). It is asked again with the same key."
+    )
+
+
+def _code(error: stripe.StripeError) -> str | None:
+    details = getattr(error, "error", None)
+    return error.code or getattr(details, "code", None)

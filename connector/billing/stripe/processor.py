@@ -1,0 +1,153 @@
+"""The PaymentProcessor port on Stripe: off-session PaymentIntents, created first and confirmed second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import stripe
+
+from connector.billing.charges import ReturnKind
+from connector.billing.members import MethodKind
+from connector.billing.processor import (
+    AuthorisedMethod,
+    ChargeReport,
+    HostedPage,
+    Movement,
+    PayoutReport,
+    ProcessorEvent,
+    ReturnReport,
+)
+from connector.billing.stripe import mapping
+from connector.billing.stripe.client import build_client, translated
+from connector.errors import Rejected
+from connector.money import Money
+from connector.settings import StripeSettings
+
+METHOD_TYPES = [MethodKind.CARD.value, MethodKind.BECS.value]
+SETTLED = ["latest_charge.balance_transaction"]
+PAGE = 100
+
+
+class StripeProcessor:
+    """One Stripe account."""
+
+    def __init__(self, settings: StripeSettings) -> None:
+        self._stripe = build_client(settings).v1
+        self._success_url = settings.success_url
+
+    def create_customer(self, key: str, member_id: str) -> str:
+        with translated("create the customer"):
+            return self._stripe.customers.create({"metadata": {"member_id": member_id}}, {"idempotency_key": key}).id
+
+    def open_enrolment(self, key: str, customer_id: str, agreement_id: str, currency: str) -> HostedPage:
+        with translated("open the sign-up page"):
+            session = self._stripe.checkout.sessions.create(
+                {
+                    "mode": "setup",
+                    "currency": currency,
+                    "customer": customer_id,
+                    "client_reference_id": agreement_id,
+                    "allowed_payment_method_types": METHOD_TYPES,
+                    "success_url": self._success_url,
+                },
+                {"idempotency_key": key},
+            )
+        return HostedPage(session.id, session.url or "")
+
+    def read_enrolment(self, session_id: str) -> tuple[str, AuthorisedMethod] | None:
+        with translated("read the sign-up"):
+            session = self._stripe.checkout.sessions.retrieve(session_id, {"expand": ["setup_intent.payment_method"]})
+        intent = session.setup_intent
+        if session.status != "complete" or not isinstance(intent, stripe.SetupIntent) or intent.status != "succeeded":
+            return None
+        if not isinstance(intent.payment_method, stripe.PaymentMethod) or session.client_reference_id is None:
+            return None
+        mandate = intent.mandate if isinstance(intent.mandate, str) or intent.mandate is None else intent.mandate.id
+        return session.client_reference_id, mapping.method(intent.payment_method, mandate)
+
+    def attach_method(self, key: str, customer_id: str, method_id: str) -> AuthorisedMethod:
+        try:
+            with translated("attach the payment method"):
+                attached = self._stripe.payment_methods.attach(
+                    method_id, {"customer": customer_id}, {"idempotency_key": key}
+                )
+        except stripe.CardError as error:
+            raise Rejected(f"Stripe refused the payment method ({error.code}): ask for another one.") from None
+        if attached.type == MethodKind.BECS:
+            raise Rejected("A bank account needs a direct debit request: let the payer sign up on the hosted page.")
+        return mapping.method(attached, None)
+
+    def prepare_charge(
+        self, key: str, customer_id: str, amount: Money, charge_id: str, invoice_id: str, location_id: str
+    ) -> str:
+        with translated("create the charge"):
+            return self._stripe.payment_intents.create(
+                {
+                    "amount": amount.cents,
+                    "currency": amount.currency,
+                    "customer": customer_id,
+                    "allowed_payment_method_types": METHOD_TYPES,
+                    "metadata": {"charge_id": charge_id, "invoice_id": invoice_id, "location_id": location_id},
+                },
+                {"idempotency_key": key},
+            ).id
+
+    def confirm_charge(self, key: str, processor_id: str, method: AuthorisedMethod, amount: Money) -> ChargeReport:
+        try:
+            with translated("confirm the charge"):
+                intent = self._stripe.payment_intents.confirm(
+                    processor_id,
+                    {
+                        "payment_method": method.processor_id,
+                        "off_session": True,
+                        "amount_to_confirm": amount.cents,
+                        "expand": SETTLED,
+                        **({"mandate": method.mandate_id} if method.mandate_id else {}),
+                    },
+                    {"idempotency_key": key},
+                )
+        except stripe.CardError as error:
+            return mapping.decline(processor_id, error)
+        except Rejected:
+            # The object may have moved on meanwhile (an earlier answer was lost): its state decides, not the refusal.
+            report = self.read_charge(processor_id)
+            if report.status in ("open", "cancelled"):
+                raise
+            return report
+        return mapping.charge_report(intent)
+
+    def read_charge(self, processor_id: str) -> ChargeReport:
+        with translated("read the charge"):
+            return mapping.charge_report(self._stripe.payment_intents.retrieve(processor_id, {"expand": SETTLED}))
+
+    def events_since(self, instant: datetime) -> Iterator[ProcessorEvent]:
+        with translated("read the events"):
+            page = self._stripe.events.list(
+                {"created": {"gte": int(instant.timestamp())}, "types": list(mapping.EVENT_KINDS), "limit": PAGE}
+            )
+            # Stripe lists newest first; the whole window is read before the oldest is known.
+            events = [mapping.event(event) for event in page.auto_paging_iter()]
+        return reversed(events)
+
+    def read_return(self, kind: ReturnKind, processor_id: str) -> ReturnReport:
+        with translated(f"read the {kind}"):
+            if kind is ReturnKind.REFUND:
+                return mapping.refund(self._stripe.refunds.retrieve(processor_id, {"expand": ["balance_transaction"]}))
+            return mapping.dispute(self._stripe.disputes.retrieve(processor_id))
+
+    def read_payout(self, processor_id: str) -> PayoutReport:
+        with translated("read the payout"):
+            return mapping.payout(self._stripe.payouts.retrieve(processor_id))
+
+    def movements(self, start: datetime, end: datetime) -> Iterator[Movement]:
+        with translated("read the balance"):
+            page = self._stripe.balance_transactions.list(
+                {
+                    "created": {"gte": int(start.timestamp()), "lt": int(end.timestamp())},
+                    "limit": PAGE,
+                    "expand": ["data.source"],
+                }
+            )
+            lines = [mapping.movement(line) for line in page.auto_paging_iter()]
+        return reversed(lines)

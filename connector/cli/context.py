@@ -1,0 +1,60 @@
+"""Opens the application for one command, and in sandbox mode tells the sandboxes what time the command believes it is."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+from sqlalchemy import select
+
+from connector.billing.clinics import Location, location_by_slug
+from connector.clock import Clock
+from connector.daemon.application import application
+from connector.errors import DomainError
+from connector.logs import configure
+from connector.settings import Settings, is_loopback, load_settings
+from connector.use_cases.context import Context
+
+
+@contextmanager
+def opened() -> Iterator[Context]:
+    """The context of the installation that settings and environment describe."""
+    settings = load_settings()
+    configure(
+        settings.log.model_copy(update={"level": "warning" if settings.log.level == "info" else settings.log.level})
+    )
+    with application(settings) as context:
+        if settings.clock.now:
+            move_sandboxes(settings, context, context.clock)
+        yield context
+
+
+def find_location(context: Context, slug: str) -> Location:
+    """The location of that short name. Raises DomainError when there is none."""
+    with context.database.read() as session:
+        return location_by_slug(session, slug)
+
+
+def actor() -> str:
+    """Who gives the command: the name of the operating system's user."""
+    return getpass.getuser()
+
+
+def move_sandboxes(settings: Settings, context: Context, clock: Clock) -> None:
+    """Set the clocks of the sandboxes on this machine, so that what they stamp agrees with ours."""
+    with context.database.read() as session:
+        bases = {str(row.pms_settings.get("base_url", "")) for row in session.scalars(select(Location))}
+    addresses = {
+        httpx.URL(base).copy_with(path="/", query=None)
+        for base in {settings.stripe.api_base, *bases}
+        if is_loopback(base)
+    }
+    for address in sorted(addresses, key=str):
+        try:
+            httpx.post(
+                address.join("/_sandbox/clock"), json={"now": clock.now().isoformat()}, timeout=60, trust_env=False
+            )
+        except httpx.HTTPError:
+            raise DomainError(f"The sandbox at {address} does not answer: start it with `connector sandbox`.") from None

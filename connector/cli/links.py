@@ -1,0 +1,138 @@
+"""`connector links`: match members with patients, and decide on those that no machine should decide on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import click
+
+from connector.cli.context import actor, find_location, opened
+from connector.cli.output import console, json_option, print_json, print_table
+from connector.errors import DomainError, EdgeError
+from connector.matching.decision import Candidate
+from connector.use_cases.link_members import (
+    LinkReport,
+    candidates_of,
+    link_by_person,
+    link_members,
+    review_queue,
+    shown,
+    unlink_by_person,
+)
+
+location_option = click.option("--location", "slug", required=True, help="Short name of the location.")
+
+
+@click.group()
+def links() -> None:
+    """The links between members and patients."""
+
+
+@links.command("match")
+@location_option
+@json_option
+def match(slug: str, as_json: bool) -> None:
+    """Look for the patients of all members that were not examined yet; link those beyond doubt."""
+    with opened() as context:
+        location = find_location(context, slug)
+        if as_json or not console(err=True).is_terminal:
+            report = link_members(context, location)
+        else:
+            report = _with_progress(lambda progress: link_members(context, location, progress))
+    if as_json:
+        print_json({"linked": report.linked, "review": report.review, "none": report.none, "problem": report.problem})
+    else:
+        click.echo(f"{report.linked} linked, {report.review} to review, {report.none} without any likely patient.")
+    if report.problem:
+        click.echo(f"Stopped: {report.problem}", err=True)
+        sys.exit(1)
+
+
+def _with_progress(work: Callable[[Callable[[int, int], None]], LinkReport]) -> LinkReport:
+    from rich.progress import Progress
+
+    with Progress(console=console(err=True), transient=True) as bar:
+        task = bar.add_task("Matching members", total=None)
+        return work(lambda done, total: bar.update(task, completed=done, total=total))
+
+
+@links.command("list")
+@location_option
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000))
+@json_option
+def list_all(slug: str, limit: int, as_json: bool) -> None:
+    """The review queue: members without a link, the one with the most money waiting first."""
+    with opened() as context:
+        items = review_queue(context, find_location(context, slug), limit)
+    if as_json:
+        print_json([vars(item) for item in items])
+    else:
+        rows = [
+            (i.member_id, i.outcome, i.candidates, f"{i.best:.3f}" if i.best else "", f"{i.waiting_cents / 100:,.2f}")
+            for i in items
+        ]
+        print_table(
+            f"To review at {slug}", ("Member", "Decision", "Candidates", "Best", "Money waiting"), rows, right=(2, 3, 4)
+        )
+
+
+@links.command("candidates")
+@click.argument("member_id")
+@location_option
+@json_option
+def candidates(member_id: str, slug: str, as_json: bool) -> None:
+    """Search the practice system again for one member and show the ranked candidates with reasons."""
+    with opened() as context:
+        try:
+            decision = candidates_of(context, find_location(context, slug), member_id)
+        except EdgeError as error:
+            raise DomainError(str(error)) from None
+    if as_json:
+        print_json({"decision": decision.outcome.value, "candidates": [shown(c) for c in decision.candidates]})
+    else:
+        rows = [
+            (c.patient_id, f"{c.probability:.4f}", "\n".join(_reasons(c)), "\n".join(sorted(c.hazards)))
+            for c in decision.candidates
+        ]
+        print_table(
+            f"Candidates for {member_id}: {decision.outcome.value}",
+            ("Patient", "Probability", "Reasons", "Hazards"),
+            rows,
+        )
+
+
+def _reasons(candidate: Candidate) -> list[str]:
+    return [f"{reason.text} ({reason.bits:+.1f})" for reason in candidate.reasons if reason.bits]
+
+
+@links.command("link")
+@click.argument("member_id")
+@click.argument("patient_id")
+@location_option
+@json_option
+def link(member_id: str, patient_id: str, slug: str, as_json: bool) -> None:
+    """Link MEMBER_ID to the patient PATIENT_ID; waiting payments go out by themselves."""
+    with opened() as context:
+        try:
+            released = link_by_person(context, find_location(context, slug), member_id, patient_id, actor())
+        except EdgeError as error:
+            raise DomainError(str(error)) from None
+    if as_json:
+        print_json({"member_id": member_id, "patient_id": patient_id, "released": released})
+    else:
+        click.echo(f"Linked; {released} waiting payments are released.")
+
+
+@links.command("unlink")
+@click.argument("member_id")
+@location_option
+@json_option
+def unlink(member_id: str, slug: str, as_json: bool) -> None:
+    """End the link of MEMBER_ID. What was posted stays where it is."""
+    with opened() as context:
+        unlink_by_person(context, find_location(context, slug), member_id, actor())
+    if as_json:
+        print_json({"member_id": member_id, "unlinked": True})
+    else:
+        click.echo("The link is ended; what was not sent yet waits for a new one.")

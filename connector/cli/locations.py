@@ -1,0 +1,95 @@
+"""`connector locations`: add and list the practice's locations."""
+
+from __future__ import annotations
+
+import click
+from sqlalchemy import select
+
+from connector.billing.clinics import Location
+from connector.cli.context import find_location, opened
+from connector.cli.output import json_option, print_json, print_table
+from connector.errors import DomainError, EdgeError
+from connector.use_cases.set_up_location import STARTER_PLANS, add_location
+
+
+@click.group()
+def locations() -> None:
+    """The practice's locations and their practice systems."""
+
+
+@locations.command("add")
+@click.argument("slug")
+@click.option("--name", required=True, help="Name of the location.")
+@click.option("--timezone", required=True, help="IANA time zone, e.g. Australia/Sydney.")
+@click.option("--currency", required=True, help="Currency of all its money, e.g. aud.")
+@click.option("--pms", required=True, help="Adapter of its practice system; see `connector adapters list`.")
+@click.option("--pms-setting", multiple=True, metavar="NAME=VALUE", help="A setting of the adapter; repeat for each.")
+@click.option("--clinic", default="", help="Clinic that owns it; by default one of the same name.")
+@json_option
+def add(
+    slug: str,
+    name: str,
+    timezone: str,
+    currency: str,
+    pms: str,
+    pms_setting: tuple[str, ...],
+    clinic: str,
+    as_json: bool,
+) -> None:
+    """Add the location SLUG with three starter plans."""
+    settings = dict(_pair(text) for text in pms_setting)
+    with opened() as context:
+        location_id = add_location(
+            context,
+            slug=slug,
+            name=name,
+            timezone=timezone,
+            currency=currency,
+            pms=pms,
+            pms_settings=settings,
+            clinic=clinic,
+        )
+    if as_json:
+        print_json({"id": location_id, "slug": slug, "plans": list(STARTER_PLANS)})
+    else:
+        click.echo(f"Location {slug} is added, with the plans {', '.join(STARTER_PLANS)}.")
+        click.echo(f"Next: check its practice system with `connector locations probe {slug}`.")
+
+
+@locations.command("list")
+@json_option
+def list_all(as_json: bool) -> None:
+    """List all locations."""
+    with opened() as context, context.database.read() as session:
+        rows = session.scalars(select(Location).order_by(Location.slug)).all()
+    if as_json:
+        names = ("id", "slug", "name", "timezone", "currency", "pms_adapter")
+        print_json([{name: getattr(row, name) for name in names} for row in rows])
+    else:
+        columns = ("Location", "Name", "Time zone", "Currency", "Practice system")
+        print_table("Locations", columns, [(r.slug, r.name, r.timezone, r.currency, r.pms_adapter) for r in rows])
+
+
+@locations.command("probe")
+@click.argument("slug")
+@json_option
+def probe(slug: str, as_json: bool) -> None:
+    """Check the connection to the location's practice system without changing anything there."""
+    with opened() as context:
+        try:
+            result = context.pms.of(find_location(context, slug)).probe()
+        except EdgeError as error:
+            raise DomainError(str(error)) from None
+    if as_json:
+        print_json({"ok": result.ok, "version": result.version, "problems": list(result.problems)})
+    elif result.ok:
+        click.echo(f"The practice system answers (version {result.version}) and allows all that is needed.")
+    if not result.ok and not as_json:
+        raise DomainError(" ".join(result.problems))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise click.BadParameter(f"{name!r} has no value: write it as NAME=VALUE.", param_hint="--pms-setting")
+    return name, value

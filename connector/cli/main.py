@@ -1,0 +1,79 @@
+"""The `connector` command. Exit codes: 0 done, 1 refused or failed with one clear sentence, 2 wrong usage."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from pathlib import Path
+
+import click
+
+from connector.cli.output import fail
+from connector.errors import ConnectorError
+
+COMMANDS = {
+    "adapters": "connector.cli.adapters",
+    "demo": "connector.cli.demo",
+    "import-members": "connector.cli.members",
+    "ledger": "connector.cli.ledger",
+    "links": "connector.cli.links",
+    "locations": "connector.cli.locations",
+    "members": "connector.cli.members",
+    "migrate": "connector.cli.database",
+    "plans": "connector.cli.plans",
+    "report": "connector.cli.report",
+    "run-due": "connector.cli.run_due",
+    "sandbox": "connector.cli.sandbox",
+    "serve": "connector.cli.serve",
+    "write-backs": "connector.cli.write_backs",
+}
+"""Command -> module; a module is imported only when its command is used, so each starts quickly."""
+
+
+class LazyGroup(click.Group):
+    """Finds a command in the module of COMMANDS, under its own name with underscores."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command = getattr(importlib.import_module(COMMANDS[name]), name.replace("-", "_"))
+        return command if isinstance(command, click.Command) else None
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="smilepass-connector", prog_name="connector")
+def cli() -> None:
+    """Bills memberships, writes every payment to the practice system exactly once, and explains every cent."""
+
+
+def main() -> None:
+    """Run the command line; every expected error ends in one sentence and exit code 1."""
+    try:
+        cli.main(standalone_mode=False)
+    except ConnectorError as error:
+        fail(str(error), as_json="--json" in sys.argv)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        fail("Stopped. What was done so far is kept; run the same command again to go on.", as_json=False)
+    except BrokenPipeError:
+        # The reader of our output has gone, e.g. `| head`: nothing is left to say, and nobody to say it to.
+        sys.stderr.close()
+        sys.exit(1)
+    except Exception as error:
+        # A fault of the program: say where it is, but not what it choked on, which may be personal.
+        if os.environ.get("CONNECTOR_LOG__LEVEL") == "debug":
+            raise
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"
+        fail(f"The program failed ({where}); what was not finished was undone. Please report it.", as_json="--json" in sys.argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""`connector import-members` and `connector members`: bring members in and let them sign up."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from connector.billing.schedule import Frequency
+from connector.cli.context import opened
+from connector.cli.output import console, json_option, print_json, print_table
+from connector.errors import DomainError, EdgeError
+from connector.use_cases.context import Context
+from connector.use_cases.enrol_member import adopt_method, invite_member
+from connector.use_cases.import_members import ImportReport
+from connector.use_cases.import_members import import_members as load
+
+FREQUENCIES = click.Choice([frequency.value for frequency in Frequency])
+SHOWN = 20
+
+
+@click.command("import-members")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--location", "slug", required=True, help="Short name of the location.")
+@click.option("--plan", required=True, help="Membership plan of all rows.")
+@click.option("--frequency", type=FREQUENCIES, default="monthly", show_default=True, help="For rows that name none.")
+@click.option("--no-invite", is_flag=True, help="Do not ask the members to sign up.")
+@json_option
+def import_members(file: Path, slug: str, plan: str, frequency: str, no_invite: bool, as_json: bool) -> None:
+    """Import members from FILE (CSV). Bad rows are refused with line and reason; running it again changes nothing."""
+    with opened() as context:
+        report = load(
+            context, file, location_slug=slug, plan_name=plan, frequency=Frequency(frequency), invite=not no_invite
+        )
+        adopted, problems = _adopt(context, report)
+    if as_json:
+        refusals = [{"line": r.line, "column": r.column, "reason": r.reason} for r in report.refusals]
+        counts = {"imported": report.imported, "unchanged": report.unchanged, "refused": report.refused}
+        print_json({**counts, "activated": adopted, "refusals": refusals, "problems": problems})
+    else:
+        click.echo(f"{report.imported} imported, {report.unchanged} unchanged, {report.refused} refused.")
+        if report.refusals:
+            rows = [(r.line, r.column or "", r.reason) for r in report.refusals[:SHOWN]]
+            print_table("Refused rows", ("Line", "Column", "Reason"), rows, right=(0,))
+            if len(report.refusals) > SHOWN:
+                click.echo(f"... and {len(report.refusals) - SHOWN} more; --json lists all.")
+        if adopted:
+            click.echo(f"{adopted} contracts started with the payment method that the file names.")
+        for problem in problems:
+            click.echo(f"Problem: {problem}", err=True)
+    if problems:
+        sys.exit(1)
+
+
+def _adopt(context: Context, report: ImportReport) -> tuple[int, list[str]]:
+    """Start the contracts whose payment method exists at Stripe already. One that is refused stays pending."""
+    adopted, problems = 0, []
+    for contract_id, method_id in report.to_adopt:
+        try:
+            adopt_method(context, contract_id, method_id)
+            adopted += 1
+        except EdgeError as error:
+            problems.append(f"The contract {contract_id} stays pending. {error}")
+    return adopted, problems
+
+
+@click.group()
+def members() -> None:
+    """Members and their contracts."""
+
+
+@members.command("invite")
+@click.argument("contract_id")
+@json_option
+def invite(contract_id: str, as_json: bool) -> None:
+    """Open the sign-up page of a pending contract, on which the patient authorises a card or bank account."""
+    with opened() as context:
+        try:
+            page = invite_member(context, contract_id)
+        except EdgeError as error:
+            raise DomainError(str(error)) from None
+    if as_json:
+        print_json({"contract_id": contract_id, "url": page.url})
+    else:
+        console().print("Let the patient open this page; it is valid for a day:")
+        click.echo(page.url)

@@ -1,0 +1,70 @@
+"""How commands print: tables for people, one JSON document for machines, refusals as one sentence."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NoReturn, TypeVar
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+json_option: Callable[[F], F] = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def console(*, err: bool = False) -> Console:
+    """A console that keeps its tables whole when the output is not a terminal."""
+    out = Console(stderr=err, highlight=False)
+    return out if out.is_terminal else Console(stderr=err, highlight=False, width=160)
+
+
+def print_json(document: object) -> None:
+    """One JSON document on standard output."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=str))
+
+
+def print_table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], right: Iterable[int] = ()
+) -> None:
+    """A table; `right` names the columns of figures. Says so when there are no rows."""
+    table = Table(header_style="bold", box=None, pad_edge=False)
+    figures = set(right)
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="right" if index in figures else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    out = console()
+    out.print(title, style="bold")
+    out.print(table if table.rows else "None.")
+
+
+def print_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """CSV on standard output. A text that a spreadsheet would run as a formula gets an apostrophe."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_harmless(cell) for cell in row] for row in rows)
+
+
+def _harmless(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+
+def dollars(cents: int) -> str:
+    """Cents as 1,234.50."""
+    return f"{cents / 100:,.2f}" if abs(cents) < 10**15 else str(cents)
+
+
+def fail(sentence: str, *, as_json: bool) -> NoReturn:
+    """End with exit code 1 and one sentence."""
+    if as_json:
+        print_json({"error": sentence})
+    else:
+        click.echo(f"Error: {sentence}", err=True)
+    sys.exit(1)

@@ -1,0 +1,119 @@
+"""`connector write-backs`: see what is written to the practice system, what waits and why, and act on it."""
+
+from __future__ import annotations
+
+import click
+
+from connector.cli.context import actor, find_location, opened
+from connector.cli.output import dollars, json_option, print_json, print_table
+from connector.ledger.write_back import queue
+from connector.ledger.write_back.models import WriteBack
+from connector.ledger.write_back.states import WAITING, WriteBackState
+from connector.use_cases.work_write_backs import work_write_backs
+
+STATES = click.Choice([state.value for state in WriteBackState])
+
+
+@click.group("write-backs")
+def write_backs() -> None:
+    """The queue to the practice system."""
+
+
+@write_backs.command("list")
+@click.option("--location", "slug", required=True, help="Short name of the location.")
+@click.option("--state", multiple=True, type=STATES, help="Only these states; by default all that wait.")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000))
+@json_option
+def list_all(slug: str, state: tuple[str, ...], limit: int, as_json: bool) -> None:
+    """List write-backs, the oldest first, with the reason why each stands where it stands."""
+    states = [WriteBackState(name) for name in state] or list(WAITING)
+    with opened() as context:
+        location = find_location(context, slug)
+        with context.database.read() as session:
+            rows = queue.listed(session, location.id, states, limit)
+    if as_json:
+        print_json([_document(row) for row in rows])
+    else:
+        cells = [
+            (r.id, r.entry_date, r.leg, dollars(r.amount_cents), r.state, r.pms_entry_id or "", r.reason or "")
+            for r in rows
+        ]
+        columns = ("Write-back", "Date", "What", "Amount", "State", "PMS number", "Why")
+        print_table(f"Write-backs of {slug}", columns, cells, right=(3,))
+
+
+@write_backs.command("show")
+@click.argument("write_back_id")
+@json_option
+def show(write_back_id: str, as_json: bool) -> None:
+    """Show one write-back with every step it took."""
+    with opened() as context, context.database.read() as session:
+        row = queue.find(session, write_back_id)
+        steps = queue.steps(session, row.id)
+    if as_json:
+        history = [
+            {"at": s.at, "before": s.before, "after": s.after, "actor": s.actor, "reason": s.reason} for s in steps
+        ]
+        print_json({**_document(row), "steps": history})
+    else:
+        cells = [(f"{s.at:%Y-%m-%d %H:%M:%S} UTC", s.before or "", s.after, s.actor, s.reason or "") for s in steps]
+        print_table(f"{row.id}, reference {row.reference}", ("When", "From", "To", "By", "Why"), cells)
+
+
+@write_backs.command("work")
+@click.option("--location", "slug", default=None, help="Only this location.")
+@json_option
+def work(slug: str | None, as_json: bool) -> None:
+    """Send and settle what is due now, as the daemon does by itself."""
+    with opened() as context:
+        tallies = work_write_backs(context, find_location(context, slug).id if slug else None)
+    if as_json:
+        print_json(
+            {name: {"sent": t.sent, "confirmed": t.confirmed, "problem": t.problem} for name, t in tallies.items()}
+        )
+    for name, tally in tallies.items() if not as_json else ():
+        click.echo(f"{name}: {tally.sent} sent, {tally.confirmed} confirmed. {tally.problem or ''}".rstrip())
+
+
+@write_backs.command("post")
+@click.argument("write_back_id")
+@json_option
+def post(write_back_id: str, as_json: bool) -> None:
+    """Post to Ledger: send a write-back that waits for a person."""
+    with opened() as context, context.database.unit_of_work() as session:
+        queue.post_by_person(session, write_back_id, context.clock.now(), actor())
+    _done(write_back_id, "is queued and goes out with the next run", as_json)
+
+
+@write_backs.command("mark-recorded")
+@click.argument("write_back_id")
+@click.option("--undo", is_flag=True, help="Take the mark back.")
+@json_option
+def mark_recorded(write_back_id: str, undo: bool, as_json: bool) -> None:
+    """Mark Recorded: note that the amount was typed into the practice system by hand."""
+    verb = queue.undo_recorded if undo else queue.mark_recorded
+    with opened() as context, context.database.unit_of_work() as session:
+        verb(session, write_back_id, context.clock.now(), actor())
+    _done(write_back_id, "is no longer marked" if undo else "is marked as recorded by hand", as_json)
+
+
+def _document(row: WriteBack) -> dict[str, object]:
+    names = (
+        "id",
+        "reference",
+        "leg",
+        "amount_cents",
+        "currency",
+        "entry_date",
+        "state",
+        "pms_patient_id",
+        "pms_entry_id",
+    )
+    return {**{name: getattr(row, name) for name in names}, "attempts": row.attempts, "reason": row.reason}
+
+
+def _done(write_back_id: str, what: str, as_json: bool) -> None:
+    if as_json:
+        print_json({"id": write_back_id, "done": True})
+    else:
+        click.echo(f"Write-back {write_back_id} {what}.")

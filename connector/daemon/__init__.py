@@ -1,0 +1,1 @@
+"""The long-running process: composition root, scheduler, workers and health."""

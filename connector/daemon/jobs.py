@@ -1,0 +1,139 @@
+"""The daemon's periodic work, one function a job. Each is safe to run at any time, twice, or not at all for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import structlog
+from sqlalchemy import func, select
+
+from connector.billing.charges import Payment
+from connector.billing.clinics import Location
+from connector.clock import business_date
+from connector.database.job_runs import win
+from connector.errors import EdgeError
+from connector.reconciliation.models import DayClose
+from connector.settings import DaemonSettings
+from connector.use_cases.close_day import close_day
+from connector.use_cases.context import Context
+from connector.use_cases.link_members import link_members
+from connector.use_cases.read_news import read_news
+from connector.use_cases.report_day import read_day_sheet, report_day
+from connector.use_cases.run_due import run_due
+from connector.use_cases.work_write_backs import work_write_backs
+
+log = structlog.get_logger()
+
+DAILY_TICK_SECONDS = 600
+CLOSE_ANYWAY_AFTER = timedelta(days=3)
+"""A day whose other books cannot be read for so long is closed with the problem named in its report."""
+DAYS_BACK = 31
+
+
+Work = Callable[[Context, ThreadPoolExecutor], list[str]]
+"""One job; returns the sentences of what is wrong outside, none when all is well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A declared job: its name, how often it ticks, and whether write-backs are looked at right after it."""
+
+    name: str
+    work: Work
+    interval_seconds: int
+    wakes_write_backs: bool = False
+
+
+def declared(settings: DaemonSettings) -> list[Job]:
+    """All jobs of the daemon."""
+    return [
+        Job("news", news, settings.event_interval_seconds, wakes_write_backs=True),
+        Job("billing", billing, settings.billing_interval_seconds, wakes_write_backs=True),
+        Job("matching", matching, settings.matching_interval_seconds, wakes_write_backs=True),
+        Job("write_backs", write_backs, settings.write_back_interval_seconds),
+        Job("day_sheets", day_sheets, DAILY_TICK_SECONDS),
+        Job("day_close", DayClosing(settings.close_of_day_hour), DAILY_TICK_SECONDS),
+    ]
+
+
+def news(context: Context, _pool: ThreadPoolExecutor) -> list[str]:
+    """Read Stripe's events and act on them."""
+    return read_news(context).problems
+
+
+def billing(context: Context, pool: ThreadPoolExecutor) -> list[str]:
+    """Issue and collect what is due."""
+    return run_due(context, mapper=pool.map).problems
+
+
+def matching(context: Context, _pool: ThreadPoolExecutor) -> list[str]:
+    """Look for the patients of new members."""
+    return [problem for row in _locations(context) if (problem := link_members(context, row).problem)]
+
+
+def write_backs(context: Context, pool: ThreadPoolExecutor) -> list[str]:
+    """Send and settle what is due at the practice systems."""
+    return [tally.problem for tally in work_write_backs(context, mapper=pool.map).values() if tally.problem]
+
+
+def day_sheets(context: Context, _pool: ThreadPoolExecutor) -> list[str]:
+    """Read today's day sheet of each location once an hour, so that a day can be compared during an outage."""
+    problems = []
+    now = context.clock.now()
+    for location in _locations(context):
+        with context.database.unit_of_work() as session:
+            won = win(session, "day_sheet", f"{location.id}:{now:%Y-%m-%dT%H}", now)
+        if won:
+            try:
+                read_day_sheet(context, location, business_date(now, location.zone))
+            except EdgeError as error:
+                problems.append(str(error))
+    return problems
+
+
+@dataclass(frozen=True, slots=True)
+class DayClosing:
+    """Close every day that is over and has not been closed, oldest first."""
+
+    hour: int
+
+    def __call__(self, context: Context, _pool: ThreadPoolExecutor) -> list[str]:
+        problems: list[str] = []
+        for location in _locations(context):
+            for day in _open_days(context, location, self.hour):
+                problems += _close(context, location, day)
+        return problems
+
+
+def _close(context: Context, location: Location, day: date) -> list[str]:
+    report = report_day(context, location, day)
+    today = business_date(context.clock.now(), location.zone)
+    if report.problems and today - day < CLOSE_ANYWAY_AFTER:
+        return list(report.problems)
+    with context.database.unit_of_work() as session:
+        won = win(session, "day_close", f"{location.id}:{day.isoformat()}", context.clock.now())
+    if won:
+        close_day(context, location, day)
+    return []
+
+
+def _open_days(context: Context, location: Location, hour: int) -> list[date]:
+    """Days since the first payment that are over and not closed, at most a month back."""
+    local = context.clock.now().astimezone(location.zone)
+    newest = local.date() - timedelta(days=1 if local.hour >= hour else 2)
+    with context.database.read() as session:
+        first = session.scalar(select(func.min(Payment.business_date)).where(Payment.location_id == location.id))
+        closed = set(session.scalars(select(DayClose.business_date).where(DayClose.location_id == location.id)))
+    if first is None:
+        return []
+    start = max(first, newest - timedelta(days=DAYS_BACK))
+    days = [start + timedelta(days=offset) for offset in range((newest - start).days + 1)]
+    return [day for day in days if day not in closed]
+
+
+def _locations(context: Context) -> list[Location]:
+    with context.database.read() as session:
+        return list(session.scalars(select(Location).order_by(Location.slug)))

@@ -1,0 +1,1 @@
+"""The engine, the unit of work, the base of all models, and the migrations."""

@@ -1,0 +1,256 @@
+"""The engine that works off one location's write-backs: look, claim, send once, commit the outcome, read back.
+
+A row is claimed in a committed transaction before the first byte leaves, so a crash leaves `sending`, which turns into
+`unknown` when the lease ends and is settled by looking. Nothing here repeats a request.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from threading import Lock
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import structlog
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session, aliased
+
+from connector.clock import Clock
+from connector.database.engine import Database
+from connector.errors import AccessDenied, EdgeError, NotSent
+from connector.failpoints import failpoint
+from connector.ledger.write_back import outcome
+from connector.ledger.write_back.look import Look, patient_of
+from connector.ledger.write_back.models import Leg, WriteBack
+from connector.ledger.write_back.outcome import Change
+from connector.ledger.write_back.queue import step
+from connector.ledger.write_back.states import WriteBackState
+from connector.pms_adapters.port import PmsAdapter
+from connector.pms_adapters.records import PaymentCommand, Receipt, ReversalCommand
+
+log = structlog.get_logger()
+
+S = WriteBackState
+
+ROUND = 200
+"""Rows of one round: they share one look before and one read-back after."""
+LEASE_MARGIN = timedelta(seconds=30)
+
+Mapper = Callable[[Callable[[WriteBack], None], Sequence[WriteBack]], Iterable[None]]
+
+
+@dataclass
+class Tally:
+    """What a run did, for the log, the metrics and the person who started it."""
+
+    sent: int = 0
+    confirmed: int = 0
+    rejected: int = 0
+    unknown: int = 0
+    held: int = 0
+    problem: str | None = None
+    """Why the run stopped early: the practice system is away or refuses us."""
+    _lock: Lock = field(default_factory=Lock, repr=False)
+
+    def count(self, name: str) -> None:
+        with self._lock:
+            if name in ("sent", "confirmed", "rejected", "unknown", "held"):
+                setattr(self, name, getattr(self, name) + 1)
+
+    def stop(self, problem: str) -> None:
+        with self._lock:
+            self.problem = self.problem or problem
+
+
+class WriteBackEngine:
+    """Works for one location through its open adapter. `mapper` runs the sends of a round in turn or in threads."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        location_id: str,
+        zone: ZoneInfo,
+        adapter: PmsAdapter,
+        mapper: Mapper = map,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._location_id = location_id
+        self._zone = zone
+        self._adapter = adapter
+        self._manifest = adapter.manifest
+        self._mapper = mapper
+        self._lease = 2 * self._manifest.call_deadline + LEASE_MARGIN
+        self._send_within = LEASE_MARGIN.total_seconds()
+
+    def run(self) -> Tally:
+        """Do all work that is due now. A practice system that is away ends the run early and changes no row."""
+        tally = Tally()
+        try:
+            self._recover(tally)
+            self._settle_open(tally)
+            while tally.problem is None and (rows := self._due(S.QUEUED)):
+                self._send_round(rows, tally)
+        except EdgeError as error:
+            tally.stop(str(error))
+        return tally
+
+    def _recover(self, tally: Tally) -> None:
+        """A claim whose lease has ended belongs to nobody: whether its request arrived is unknown."""
+        now = self._clock.now()
+        query = select(WriteBack).where(
+            WriteBack.location_id == self._location_id, WriteBack.state == S.SENDING, WriteBack.lease_until <= now
+        )
+        with self._database.read() as session:
+            rows = session.scalars(query).all()
+        reason = "The work was interrupted while sending."
+        self._commit([outcome.unclear(row, reason, self._manifest, now) for row in rows], tally)
+
+    def _settle_open(self, tally: Tally) -> None:
+        """Look for what was accepted or is unknown."""
+        rows = [*self._due(S.ACCEPTED), *self._due(S.UNKNOWN)]
+        if not rows:
+            return
+        try:
+            self._prove(rows, tally)
+        except EdgeError as error:
+            now = self._clock.now()
+            self._commit([outcome.look_failed(row, error, now) for row in rows], tally)
+            raise
+
+    def _prove(self, rows: Sequence[WriteBack], tally: Tally) -> None:
+        """Read back once for all rows and commit what it proves."""
+        look = self._look(rows)
+        now = self._clock.now()
+        changes = [
+            outcome.found(row, look.in_full(row), now) or outcome.absent(row, self._manifest, now) for row in rows
+        ]
+        self._commit(changes, tally)
+
+    def _send_round(self, rows: Sequence[WriteBack], tally: Tally) -> None:
+        """One look for all rows; what is there already is adopted; the rest is sent and then read back together."""
+        look = self._look(rows)
+        now = self._clock.now()
+        there, fresh = [], []
+        for row in rows:
+            change = outcome.found(row, look.in_full(row) if row.attempts else look.by_reference(row), now)
+            if change:
+                there.append(change)
+            else:
+                fresh.append(row)
+        self._commit(there, tally)
+
+        def send(row: WriteBack) -> None:
+            if tally.problem is None:
+                self._send(row, look.ids_of(row), tally)
+
+        list(self._mapper(send, fresh))
+        if not self._manifest.asynchronous:
+            self._confirm_at_once([row for row in fresh if row.state is S.ACCEPTED], tally)
+
+    def _confirm_at_once(self, rows: Sequence[WriteBack], tally: Tally) -> None:
+        """Read back what was just accepted. Being there proves it; not being there proves nothing before its time."""
+        if rows:
+            look = self._look(rows)
+            now = self._clock.now()
+            self._commit([change for row in rows if (change := outcome.found(row, look.by_reference(row), now))], tally)
+
+    def _send(self, row: WriteBack, baseline: list[str], tally: Tally) -> None:
+        """Claim, send once, commit the outcome. Any error that is not a clear answer makes the outcome unknown."""
+        started = time.monotonic()
+        if not self._claim(row, baseline):
+            return
+        failpoint("write_back.claimed")
+        if time.monotonic() - started > self._send_within:
+            # The process stood still in between: another may have taken over, so only looking is allowed now.
+            return
+        now = self._clock.now()
+        try:
+            receipt = self._request(row)
+        except EdgeError as error:
+            if isinstance(error, (NotSent, AccessDenied)):
+                tally.stop(str(error))
+            change = outcome.refused(row, error, self._manifest, now)
+        else:
+            change = outcome.answered(row, receipt, self._manifest, now)
+        failpoint("write_back.sent")
+        tally.count("sent")
+        self._commit([change], tally)
+
+    def _claim(self, row: WriteBack, baseline: list[str]) -> bool:
+        """Commit the intent, provided the row is still as it was read; the row object then shows it."""
+        now = self._clock.now()
+        claim: dict[str, Any] = {
+            "attempts": row.attempts + 1,
+            "fence": row.fence + 1,
+            "lease_until": now + self._lease,
+            "sent_at": now,
+            "baseline": row.baseline if row.attempts else baseline,
+            "looks": 0,
+            "failed_looks": 0,
+        }
+        with self._database.unit_of_work() as session:
+            won = step(session, row, S.SENDING, now, **claim)
+        if won:
+            row.state = S.SENDING
+            for name, value in claim.items():
+                setattr(row, name, value)
+        return won
+
+    def _request(self, row: WriteBack) -> Receipt:
+        patient = patient_of(row)
+        shared = (row.amount, row.entry_date, row.payment_type, row.note)
+        if row.leg is Leg.PAYMENT:
+            return self._adapter.record_payment(PaymentCommand(row.reference, patient, *shared))
+        with self._database.read() as session:
+            original = session.get_one(WriteBack, row.reverses_id)
+        return self._adapter.record_reversal(
+            ReversalCommand(row.reference, original.pms_entry_id or "", patient, *shared)
+        )
+
+    def _look(self, rows: Sequence[WriteBack]) -> Look:
+        return Look(self._database, self._adapter, self._zone, rows)
+
+    def _due(self, state: WriteBackState) -> list[WriteBack]:
+        """Rows in that state whose time has come, oldest first. A reversal waits until its original is confirmed."""
+        original = aliased(WriteBack)
+        query = (
+            select(WriteBack)
+            .outerjoin(original, original.id == WriteBack.reverses_id)
+            .where(WriteBack.location_id == self._location_id, WriteBack.state == state)
+            .where(WriteBack.next_attempt_at <= self._clock.now())
+            .where(WriteBack.reverses_id.is_(None) | (original.state == S.CONFIRMED))
+            .order_by(WriteBack.created_at, WriteBack.id)
+            .limit(ROUND)
+        )
+        with self._database.read() as session:
+            return list(session.scalars(query))
+
+    def _commit(self, changes: Sequence[Change], tally: Tally) -> None:
+        """Keep the outcomes; one whose claim was lost meanwhile is dropped, because its taker decides."""
+        if not changes:
+            return
+        now = self._clock.now()
+        with self._database.unit_of_work() as session:
+            kept = [change for change in changes if self._apply(session, change, now)]
+        for change in kept:
+            if change.after is not None:
+                change.row.state = change.after
+                tally.count(change.after.value)
+                log.info("write_back.step", write_back_id=change.row.id, state=change.after.value)
+
+    def _apply(self, session: Session, change: Change, now: Any) -> bool:
+        row = change.row
+        if change.after is not None:
+            return step(session, row, change.after, now, reason=change.reason, **change.columns)
+        session.execute(
+            update(WriteBack)
+            .where(WriteBack.id == row.id, WriteBack.state == row.state, WriteBack.fence == row.fence)
+            .values(**change.columns)
+            .execution_options(synchronize_session=False)
+        )
+        return False

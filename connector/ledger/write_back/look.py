@@ -1,0 +1,68 @@
+"""Looking: one complete read of the practice system for several write-backs, and what it proves about each."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+
+from connector.clock import business_date
+from connector.database.engine import Database
+from connector.ledger.write_back.evidence import Evidence, Finding, Sought, judge
+from connector.ledger.write_back.models import Leg, WriteBack
+from connector.pms_adapters.port import PmsAdapter
+from connector.pms_adapters.records import PmsEntry
+
+
+class Look:
+    """All entries of the rows' patients since the day before the oldest row was made. Raises EdgeError when incomplete."""
+
+    def __init__(self, database: Database, adapter: PmsAdapter, zone: ZoneInfo, rows: Sequence[WriteBack]) -> None:
+        self._database = database
+        self._by_patient: dict[str, list[PmsEntry]] = defaultdict(list)
+        self._by_reference: dict[str, list[PmsEntry]] = defaultdict(list)
+        since = business_date(min(row.created_at for row in rows), zone) - timedelta(days=1)
+        for entry in adapter.find_entries({patient_of(row) for row in rows}, since):
+            self._by_patient[entry.patient_id].append(entry)
+            for reference in entry.references:
+                self._by_reference[reference].append(entry)
+
+    def ids_of(self, row: WriteBack) -> list[str]:
+        """Numbers of all entries that the row's patient has now: the baseline of a send that follows."""
+        return [entry.id for entry in self._by_patient[patient_of(row)]]
+
+    def by_reference(self, row: WriteBack) -> Evidence:
+        """Judge by our reference alone. Before the first send nothing else can be ours."""
+        return self._judge(row, baseline=self.ids_of(row), taken=())
+
+    def in_full(self, row: WriteBack) -> Evidence:
+        """Judge also by new entries without our reference, which may be ours with the reference retyped, or a twin."""
+        evidence = self._judge(row, baseline=row.baseline or (), taken=())
+        if evidence.finding is Finding.PRESENT:
+            return evidence
+        return self._judge(row, baseline=row.baseline or (), taken=self._proven_for_others(row))
+
+    def _judge(self, row: WriteBack, baseline: Collection[str], taken: Collection[str]) -> Evidence:
+        patient = patient_of(row)
+        relevant = {entry.id: entry for entry in [*self._by_patient[patient], *self._by_reference[row.reference]]}
+        amount = row.amount if row.leg is Leg.PAYMENT else -row.amount
+        sought = Sought(row.reference, patient, amount, row.entry_date, baseline, taken)
+        return judge(sought, list(relevant.values()))
+
+    def _proven_for_others(self, row: WriteBack) -> set[str]:
+        """Entries of this patient that are known to belong to other write-backs, by number or by their reference."""
+        others = select(WriteBack.pms_entry_id, WriteBack.reference).where(
+            WriteBack.location_id == row.location_id, WriteBack.member_id == row.member_id, WriteBack.id != row.id
+        )
+        with self._database.read() as session:
+            known = session.execute(others).all()
+        marked = {entry.id for _, reference in known for entry in self._by_reference[reference]}
+        return marked | {entry_id for entry_id, _ in known if entry_id}
+
+
+def patient_of(row: WriteBack) -> str:
+    """The patient a row goes to; rows are worked on only once they have one."""
+    return row.pms_patient_id or ""

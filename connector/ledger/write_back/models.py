@@ -1,0 +1,92 @@
+"""The write-back queue and the history of each of its rows."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from connector.database.base import Base, state_column
+from connector.ledger.write_back.states import WriteBackState
+from connector.money import Money
+
+
+class Leg(StrEnum):
+    """What a write-back tells the practice system."""
+
+    PAYMENT = "payment"
+    REVERSAL = "reversal"
+
+
+class WriteBack(Base):
+    """One amount to be recorded in one patient's ledger."""
+
+    __tablename__ = "write_back"
+    __table_args__ = (
+        UniqueConstraint("source_id", "leg"),
+        UniqueConstraint("location_id", "pms_entry_id"),
+        CheckConstraint("amount_cents > 0", name="amount_positive"),
+        Index("ix_write_back_work", "location_id", "state", "next_attempt_at"),
+        Index("ix_write_back_location_date", "location_id", "entry_date"),
+        Index("ix_write_back_member_id", "member_id"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    location_id: Mapped[str] = mapped_column(ForeignKey("location.id"))
+    member_id: Mapped[str] = mapped_column(ForeignKey("member.id"))
+    source_id: Mapped[str]
+    """The payment or returned payment that is written; with the leg, the key that makes the row unique."""
+    leg: Mapped[Leg] = mapped_column(state_column(Leg))
+    reverses_id: Mapped[str | None] = mapped_column(ForeignKey("write_back.id"))
+    reference: Mapped[str] = mapped_column(unique=True)
+    """Our mark on the practice system's entry."""
+    amount_cents: Mapped[int]
+    currency: Mapped[str]
+    entry_date: Mapped[date]
+    payment_type: Mapped[str]
+    note: Mapped[str] = mapped_column(Text)
+    automatic: Mapped[bool]
+    """Posted by itself once linked; otherwise a person posts it."""
+    state: Mapped[WriteBackState] = mapped_column(state_column(WriteBackState))
+    pms_patient_id: Mapped[str | None]
+    """The patient it was or will be sent to; fixed when it is first claimed."""
+    attempts: Mapped[int] = mapped_column(default=0)
+    fence: Mapped[int] = mapped_column(default=0)
+    """Counts claims: an outcome is kept only by the holder of the latest one."""
+    lease_until: Mapped[datetime | None]
+    baseline: Mapped[list[Any] | None]
+    """Numbers of the patient's entries just before the first send: they cannot be ours."""
+    sent_at: Mapped[datetime | None]
+    next_attempt_at: Mapped[datetime]
+    """Not worked on before this instant: back-off, or the end of a settle window."""
+    looks: Mapped[int] = mapped_column(default=0)
+    """Complete reads since the send that did not show the entry."""
+    failed_looks: Mapped[int] = mapped_column(default=0)
+    pms_entry_id: Mapped[str | None]
+    confirmed_at: Mapped[datetime | None]
+    reason: Mapped[str | None] = mapped_column(Text)
+    """Why it stands where it stands, as a sentence for a person."""
+    created_at: Mapped[datetime]
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_cents, self.currency)
+
+
+class WriteBackStep(Base):
+    """One step of a write-back, kept for ever: what, when, why, and who."""
+
+    __tablename__ = "write_back_step"
+    __table_args__ = (Index("ix_write_back_step_write_back_id", "write_back_id"),)
+
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    write_back_id: Mapped[str] = mapped_column(ForeignKey("write_back.id"))
+    at: Mapped[datetime]
+    before: Mapped[WriteBackState | None] = mapped_column(state_column(WriteBackState))
+    after: Mapped[WriteBackState] = mapped_column(state_column(WriteBackState))
+    actor: Mapped[str]
+    """'connector' or the name of a staff user."""
+    reason: Mapped[str | None] = mapped_column(Text)

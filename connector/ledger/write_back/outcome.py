@@ -1,0 +1,98 @@
+"""What follows from a look or from an answer: the next step of a row. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from connector.errors import AccessDenied, EdgeError, NotSent, Rejected, Unsupported
+from connector.ledger.write_back.evidence import Evidence, Finding
+from connector.ledger.write_back.models import WriteBack
+from connector.ledger.write_back.states import WriteBackState
+from connector.pms_adapters.manifest import Manifest
+from connector.pms_adapters.records import Receipt
+
+S = WriteBackState
+
+ATTEMPTS_MAX = 5
+LOOKS_NEEDED = 2
+"""An entry counts as absent only after so many complete reads, a settle window apart."""
+FAILED_LOOKS_MAX = 10
+BACK_OFF = timedelta(minutes=1)
+BACK_OFF_MAX = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The next state of a row (None: it stays), the reason as a sentence, and other columns to set."""
+
+    row: WriteBack
+    after: WriteBackState | None
+    reason: str | None = None
+    columns: dict[str, Any] = field(default_factory=dict)
+
+
+def found(row: WriteBack, evidence: Evidence, now: datetime) -> Change | None:
+    """A look that is conclusive, or ambiguous for good; None when the entry is not there."""
+    match evidence.finding:
+        case Finding.PRESENT:
+            return Change(row, S.CONFIRMED, None, {"pms_entry_id": evidence.entry_id, "confirmed_at": now})
+        case Finding.AMBIGUOUS:
+            return Change(row, S.HELD, evidence.doubt)
+        case Finding.ABSENT:
+            return None
+
+
+def absent(row: WriteBack, manifest: Manifest, now: datetime) -> Change:
+    """A complete look did not show an accepted or unknown row."""
+    looks = row.looks + 1
+    if manifest.asynchronous and row.state is S.ACCEPTED:
+        return Change(row, None, row.reason, {"next_attempt_at": now + pause(looks), "looks": looks})
+    if looks < LOOKS_NEEDED:
+        wait = max(manifest.settle_window, timedelta(seconds=1))
+        return Change(row, None, row.reason, {"next_attempt_at": now + wait, "looks": looks})
+    if row.state is S.ACCEPTED:
+        return Change(
+            row, S.HELD, "The practice system accepted the entry but does not show it: check the patient's ledger."
+        )
+    if row.attempts >= ATTEMPTS_MAX:
+        return Change(row, S.HELD, f"It was sent {row.attempts} times and never arrived: check the connection.")
+    return Change(row, S.QUEUED, "It did not arrive and is sent again.", {"next_attempt_at": now, "looks": 0})
+
+
+def look_failed(row: WriteBack, error: EdgeError, now: datetime) -> Change:
+    """A read that failed proves nothing; after many of them a person is told."""
+    failed = row.failed_looks + 1
+    if failed >= FAILED_LOOKS_MAX and row.state is S.UNKNOWN:
+        return Change(row, S.HELD, f"It could not be looked up {failed} times. {error}", {"failed_looks": failed})
+    return Change(row, None, row.reason, {"failed_looks": failed, "next_attempt_at": now + pause(failed)})
+
+
+def answered(row: WriteBack, receipt: Receipt, manifest: Manifest, now: datetime) -> Change:
+    """The practice system said yes: a claim, to be proven by reading back."""
+    wait = BACK_OFF if manifest.asynchronous else manifest.visibility_delay
+    return Change(row, S.ACCEPTED, None, {"next_attempt_at": now + wait})
+
+
+def refused(row: WriteBack, error: EdgeError, manifest: Manifest, now: datetime) -> Change:
+    """A write that did not end well, by the class of its error."""
+    if isinstance(error, NotSent):
+        return Change(row, S.QUEUED, str(error), {"next_attempt_at": now + pause(row.attempts)})
+    if isinstance(error, AccessDenied):
+        return Change(row, S.QUEUED, str(error), {"next_attempt_at": now + BACK_OFF})
+    if isinstance(error, (Rejected, Unsupported)):
+        return Change(row, S.REJECTED, str(error))
+    return unclear(row, str(error), manifest, now)
+
+
+def unclear(row: WriteBack, reason: str, manifest: Manifest, now: datetime) -> Change:
+    """Nobody knows whether the write landed. The first look waits until it can no longer land unseen."""
+    landed = (row.sent_at or now) + manifest.call_deadline + manifest.settle_window
+    return Change(row, S.UNKNOWN, reason, {"next_attempt_at": max(now, landed)})
+
+
+def pause(times: int) -> timedelta:
+    """Back-off after so many failures: one minute, doubling, at most an hour."""
+    doubled: int = 2 ** min(max(times - 1, 0), 10)
+    return min(BACK_OFF * doubled, BACK_OFF_MAX)

@@ -1,0 +1,210 @@
+"""The queue: how rows get in, and how they go from state to state. Every step leaves a row of history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from connector import ids
+from connector.errors import DomainError
+from connector.ledger.write_back.models import Leg, WriteBack, WriteBackStep
+from connector.ledger.write_back.states import WriteBackState, check_step
+from connector.money import Money
+
+CONNECTOR = "connector"
+"""The actor of steps that no person took."""
+
+S = WriteBackState
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be written for one person, once."""
+
+    location_id: str
+    member_id: str
+    source_id: str
+    leg: Leg
+    reference: str
+    amount: Money
+    entry_date: date
+    payment_type: str
+    note: str
+    automatic: bool = True
+    reverses_id: str | None = None
+
+
+def enqueue(session: Session, orders: Iterable[tuple[Order, str | None]], now: datetime) -> None:
+    """Add orders, each with the linked patient's id or None. A second row for one source and leg breaks the unique key."""
+    rows = [_row(order, patient_id, now) for order, patient_id in orders]
+    if not rows:
+        return
+    session.execute(insert(WriteBack), rows)
+    session.execute(insert(WriteBackStep), [history(row["id"], None, row["state"], now) for row in rows])
+
+
+def _row(order: Order, patient_id: str | None, now: datetime) -> dict[str, Any]:
+    return {
+        "id": ids.new_id("wb"),
+        "location_id": order.location_id,
+        "member_id": order.member_id,
+        "source_id": order.source_id,
+        "leg": order.leg,
+        "reverses_id": order.reverses_id,
+        "reference": order.reference,
+        "amount_cents": order.amount.cents,
+        "currency": order.amount.currency,
+        "entry_date": order.entry_date,
+        "payment_type": order.payment_type,
+        "note": order.note,
+        "automatic": order.automatic,
+        "state": _entry_state(order.automatic, patient_id),
+        "pms_patient_id": patient_id,
+        "next_attempt_at": now,
+        "created_at": now,
+    }
+
+
+def _entry_state(automatic: bool, patient_id: str | None) -> WriteBackState:
+    if patient_id is None:
+        return S.UNLINKED
+    return S.QUEUED if automatic else S.READY
+
+
+def history(
+    write_back_id: str,
+    before: WriteBackState | None,
+    after: WriteBackState,
+    now: datetime,
+    actor: str = CONNECTOR,
+    reason: str | None = None,
+) -> dict[str, Any]:
+    """One row of WriteBackStep."""
+    return {
+        "write_back_id": write_back_id,
+        "at": now,
+        "before": before,
+        "after": after,
+        "actor": actor,
+        "reason": reason,
+    }
+
+
+def step(
+    session: Session,
+    row: WriteBack,
+    after: WriteBackState,
+    now: datetime,
+    *,
+    actor: str = CONNECTOR,
+    reason: str | None = None,
+    **changes: Any,
+) -> bool:
+    """Move a row, provided that nobody has moved it since it was read; tells whether it was moved.
+
+    The state and the fence that were read must still be there, so an outcome of a lost lease changes nothing.
+    """
+    check_step(row.state, after)
+    statement = (
+        update(WriteBack)
+        .where(WriteBack.id == row.id, WriteBack.state == row.state, WriteBack.fence == row.fence)
+        .values(state=after, reason=reason, **changes)
+        .execution_options(synchronize_session=False)
+    )
+    if session.execute(statement).rowcount != 1:  # type: ignore[attr-defined]
+        return False
+    session.execute(insert(WriteBackStep), [history(row.id, row.state, after, now, actor, reason)])
+    return True
+
+
+def assign_patient(session: Session, member_id: str, patient_id: str | None, now: datetime, actor: str) -> int:
+    """Follow a new link of a member (or its end, None): rows that were never sent move, all others stay.
+
+    Returns how many rows moved.
+    """
+    movable = (S.UNLINKED, S.READY, S.QUEUED)
+    rows = session.scalars(
+        select(WriteBack).where(WriteBack.member_id == member_id, WriteBack.state.in_(movable), WriteBack.attempts == 0)
+    ).all()
+    moved = 0
+    for row in rows:
+        after = _entry_state(row.automatic, patient_id)
+        if after is row.state:
+            row.pms_patient_id = patient_id
+        else:
+            moved += step(session, row, after, now, actor=actor, pms_patient_id=patient_id, next_attempt_at=now)
+    return moved
+
+
+def find(session: Session, write_back_id: str) -> WriteBack:
+    """The row of that id or reference. Raises DomainError when there is none."""
+    row = session.scalar(
+        select(WriteBack).where((WriteBack.id == write_back_id) | (WriteBack.reference == write_back_id))
+    )
+    if row is None:
+        raise DomainError(f"There is no write-back {write_back_id!r}: see `connector write-backs list`.")
+    return row
+
+
+def post_by_person(session: Session, write_back_id: str, now: datetime, actor: str) -> None:
+    """Send a row that waits for a person: ready, rejected, or held after looking. Raises DomainError otherwise."""
+    row = find(session, write_back_id)
+    if row.state not in (S.READY, S.REJECTED, S.HELD):
+        raise DomainError(
+            f"The write-back {row.id} is {row.state}: only ready, rejected or held ones can be posted by hand."
+        )
+    step(
+        session,
+        row,
+        S.QUEUED,
+        now,
+        actor=actor,
+        reason="Posted by a person.",
+        next_attempt_at=now,
+        looks=0,
+        failed_looks=0,
+    )
+
+
+def mark_recorded(session: Session, write_back_id: str, now: datetime, actor: str) -> None:
+    """Note that a person has typed the amount into the practice system. Raises DomainError when it may be there already."""
+    row = find(session, write_back_id)
+    if S.RECORDED not in _steps_of(row):
+        raise DomainError(f"The write-back {row.id} is {row.state}: it cannot be marked as recorded.")
+    step(session, row, S.RECORDED, now, actor=actor, reason="Marked as recorded by a person.")
+
+
+def undo_recorded(session: Session, write_back_id: str, now: datetime, actor: str) -> None:
+    """Take back Mark Recorded; the row waits for a person again."""
+    row = find(session, write_back_id)
+    if row.state is not S.RECORDED:
+        raise DomainError(f"The write-back {row.id} is {row.state}, not recorded: there is nothing to undo.")
+    step(session, row, S.READY, now, actor=actor, reason="Mark Recorded was undone.")
+
+
+def _steps_of(row: WriteBack) -> frozenset[WriteBackState]:
+    from connector.ledger.write_back.states import STEPS
+
+    return STEPS[row.state]
+
+
+def listed(session: Session, location_id: str, states: Iterable[WriteBackState], limit: int) -> list[WriteBack]:
+    """Rows of the location in these states, oldest first."""
+    query = (
+        select(WriteBack)
+        .where(WriteBack.location_id == location_id, WriteBack.state.in_(list(states)))
+        .order_by(WriteBack.created_at, WriteBack.id)
+        .limit(limit)
+    )
+    return list(session.scalars(query))
+
+
+def steps(session: Session, write_back_id: str) -> list[WriteBackStep]:
+    """Every step of a row, in order."""
+    query = select(WriteBackStep).where(WriteBackStep.write_back_id == write_back_id).order_by(WriteBackStep.sequence)
+    return list(session.scalars(query))

@@ -1,0 +1,1 @@
+"""Comparing what was taken with what the practice system and Stripe show, and closing the day."""

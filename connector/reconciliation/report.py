@@ -1,0 +1,98 @@
+"""The report of a day: the figures, and the same figures as a table, JSON or CSV."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from connector.reconciliation.differences import Difference
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A number of things and their sum in cents."""
+
+    count: int = 0
+    cents: int = 0
+
+    def plus(self, cents: int) -> Line:
+        return Line(self.count + 1, self.cents + cents)
+
+
+@dataclass(frozen=True, slots=True)
+class DayReport:
+    """What happened to one day's money at one location, in cents of its currency.
+
+    taken + returned = written + recorded + waiting, by construction; `unexplained_cents` is what the other books deny.
+    """
+
+    location: str
+    business_date: date
+    currency: str
+    taken: Line
+    fees_cents: int
+    returned: Line
+    written: Line
+    recorded_by_hand: Line
+    waiting: dict[str, Line]
+    pms_other: Line
+    """Entries of the day sheet that are not ours."""
+    differences: tuple[Difference, ...]
+    problems: tuple[str, ...]
+    """Why a book could not be compared."""
+    day_is_over: bool
+
+    @property
+    def unexplained_cents(self) -> int:
+        return sum(abs(difference.cents) for difference in self.differences)
+
+    @property
+    def agrees(self) -> bool:
+        """Both books were compared and nothing differs."""
+        return not self.differences and not self.problems
+
+    def figures(self) -> list[tuple[str, int, int]]:
+        """Name, count and cents of each line of the report, in the order of the page."""
+        lines = [("taken", self.taken), ("returned", self.returned), ("written", self.written)]
+        lines.append(("recorded by hand", self.recorded_by_hand))
+        lines += [(f"waiting: {state}", line) for state, line in self.waiting.items()]
+        lines.append(("other entries in the PMS", self.pms_other))
+        return [
+            *((name, line.count, line.cents) for name, line in lines),
+            ("Stripe fees", self.taken.count, self.fees_cents),
+            ("unexplained", len(self.differences), self.unexplained_cents),
+        ]
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it as plain values."""
+        return {
+            "location": self.location,
+            "business_date": self.business_date.isoformat(),
+            "currency": self.currency,
+            "day_is_over": self.day_is_over,
+            "taken": _line(self.taken),
+            "fees_cents": self.fees_cents,
+            "returned": _line(self.returned),
+            "written": _line(self.written),
+            "recorded_by_hand": _line(self.recorded_by_hand),
+            "waiting": {state: _line(line) for state, line in self.waiting.items()},
+            "pms_other": _line(self.pms_other),
+            "differences": [
+                {
+                    "kind": difference.kind.value,
+                    "subject": difference.subject,
+                    "cents": difference.cents,
+                    "detail": difference.detail,
+                    "next_step": difference.next_step,
+                }
+                for difference in self.differences
+            ],
+            "unexplained_cents": self.unexplained_cents,
+            "problems": list(self.problems),
+            "agrees": self.agrees,
+        }
+
+
+def _line(line: Line) -> dict[str, int]:
+    return {"count": line.count, "cents": line.cents}

@@ -1,0 +1,20 @@
+"""Runs a sandbox application on loopback and says where it listens."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+
+import uvicorn
+from starlette.types import ASGIApp
+
+
+def serve(app: ASGIApp, port: int, name: str) -> None:
+    """Serve until terminated. Port 0 takes a free one; the first line of output is JSON and tells the address."""
+    listener = socket.create_server(("127.0.0.1", port))
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=2)
+    print(json.dumps({"sandbox": name, "address": address}), flush=True)
+    sys.stdout.flush()
+    uvicorn.Server(config).run(sockets=[listener])

@@ -1,0 +1,51 @@
+"""What every use case works with: the database, the clock, Stripe, and the open connections to practice systems."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from threading import Lock
+
+import connector.use_cases.tables  # noqa: F401  (loads all models, so that foreign keys find their tables)
+from connector.billing.clinics import Location
+from connector.billing.processor import PaymentProcessor
+from connector.clock import Clock
+from connector.database.engine import Database
+from connector.pms_adapters.port import AdapterFactory, ConnectionContext, PmsAdapter
+from connector.pms_adapters.registry import adapter
+
+
+@dataclass
+class PmsConnections:
+    """One open adapter per location, made on first use; safe to share between threads."""
+
+    clock: Clock
+    factories: Mapping[str, AdapterFactory] | None = None
+    """Adapters by name instead of the installed ones; for tests."""
+    _open: dict[str, PmsAdapter] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def of(self, location: Location) -> PmsAdapter:
+        """The connection of a location. Raises DomainError for an unknown adapter or bad settings."""
+        with self._lock:
+            if location.id not in self._open:
+                factory = self.factories[location.pms_adapter] if self.factories else adapter(location.pms_adapter)
+                context = ConnectionContext(location.currency, location.timezone, self.clock)
+                self._open[location.id] = factory.open(location.pms_settings, context)
+            return self._open[location.id]
+
+    def close(self) -> None:
+        with self._lock:
+            for connection in self._open.values():
+                connection.close()
+            self._open.clear()
+
+
+@dataclass(frozen=True)
+class Context:
+    """Handed to every use case by the composition root."""
+
+    database: Database
+    clock: Clock
+    processor: PaymentProcessor
+    pms: PmsConnections

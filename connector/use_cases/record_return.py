@@ -1,0 +1,86 @@
+"""Record money that went back to the payer: a refund, or a dispute such as a late BECS return.
+
+Nothing is edited: a return is a row, a journal entry and a reversal write-back of its own, all pointing to the payment.
+"""
+
+from __future__ import annotations
+
+import structlog
+from sqlalchemy import func, select
+
+from connector import ids
+from connector.billing.charges import Payment, ReturnedPayment, ReturnKind
+from connector.billing.clinics import Location
+from connector.billing.invoices import Invoice
+from connector.billing.processor import ReturnReport
+from connector.clock import business_date
+from connector.ledger import recipes
+from connector.ledger.journal import Booking, post
+from connector.ledger.write_back.models import Leg, WriteBack
+from connector.ledger.write_back.queue import Order, enqueue
+from connector.use_cases.context import Context
+from connector.use_cases.settle_charge import mark_overdue, reference_of
+
+log = structlog.get_logger()
+
+_RECIPES = {ReturnKind.REFUND: recipes.refund, ReturnKind.DISPUTE: recipes.dispute}
+
+
+def record_return(context: Context, kind: ReturnKind, processor_id: str) -> None:
+    """Apply the processor's view of a refund or dispute, once it is final. Repeating changes nothing."""
+    with context.database.read() as session:
+        if session.scalar(select(ReturnedPayment.id).where(ReturnedPayment.processor_id == processor_id)):
+            return
+    report = context.processor.read_return(kind, processor_id)
+    if report.final:
+        _record(context, report)
+
+
+def _record(context: Context, report: ReturnReport) -> None:
+    now = context.clock.now()
+    with context.database.unit_of_work() as session:
+        if session.scalar(select(ReturnedPayment.id).where(ReturnedPayment.processor_id == report.processor_id)):
+            return
+        payment = session.scalar(select(Payment).where(Payment.processor_charge_id == report.processor_charge_id))
+        if payment is None:
+            # Money that we never recorded cannot be given back by us; reconciliation lists it.
+            return
+        location = session.get_one(Location, payment.location_id)
+        number = session.scalar(select(func.count()).where(ReturnedPayment.payment_id == payment.id)) or 0
+        returned = ReturnedPayment(
+            id=ids.new_id("ret"),
+            location_id=location.id,
+            payment_id=payment.id,
+            kind=report.kind,
+            processor_id=report.processor_id,
+            amount_cents=report.amount.cents,
+            fee_cents=report.fee.cents,
+            currency=report.amount.currency,
+            returned_at=report.at,
+            business_date=business_date(report.at, location.zone),
+            recorded_at=now,
+        )
+        session.add(returned)
+        session.flush()
+        entry = _RECIPES[report.kind](returned.id, report.amount, report.fee)
+        post(session, [Booking(entry, location.id, returned.business_date)], now)
+        if report.kind is ReturnKind.DISPUTE:
+            mark_overdue(session, session.get_one(Invoice, payment.invoice_id))
+        original = session.scalars(
+            select(WriteBack).where(WriteBack.source_id == payment.id, WriteBack.leg == Leg.PAYMENT)
+        ).one()
+        order = Order(
+            location_id=location.id,
+            member_id=payment.member_id,
+            source_id=returned.id,
+            leg=Leg.REVERSAL,
+            reference=f"{reference_of(payment.charge_id)}R{number + 1}",
+            amount=report.amount,
+            entry_date=returned.business_date,
+            payment_type=original.payment_type,
+            note=f"SmilePass {report.kind} of {original.reference}",
+            reverses_id=original.id,
+        )
+        # It goes to the patient who got the payment, also when the member was linked to another one since.
+        enqueue(session, [(order, original.pms_patient_id)], now)
+        log.info("payment.returned", payment_id=payment.id, kind=report.kind.value, cents=report.amount.cents)

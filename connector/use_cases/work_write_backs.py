@@ -1,0 +1,42 @@
+"""Work off the write-backs of all locations, each through its own practice system."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from connector.billing.clinics import Location
+from connector.errors import DomainError
+from connector.ledger.write_back.engine import Mapper, Tally, WriteBackEngine
+from connector.ledger.write_back.models import WriteBack
+from connector.ledger.write_back.states import WriteBackState
+from connector.use_cases.context import Context
+
+WORK = (WriteBackState.QUEUED, WriteBackState.SENDING, WriteBackState.ACCEPTED, WriteBackState.UNKNOWN)
+
+
+def work_write_backs(context: Context, location_id: str | None = None, mapper: Mapper = map) -> dict[str, Tally]:
+    """Send and settle what is due, at one location or all; returns what was done by the location's short name.
+
+    A practice system that is away or badly configured holds up its own location only.
+    """
+    tallies = {}
+    for location in _with_work(context):
+        if location_id in (None, location.id):
+            try:
+                adapter = context.pms.of(location)
+            except DomainError as error:
+                tallies[location.slug] = Tally(problem=str(error))
+                continue
+            engine = WriteBackEngine(context.database, context.clock, location.id, location.zone, adapter, mapper)
+            tallies[location.slug] = engine.run()
+    return tallies
+
+
+def _with_work(context: Context) -> list[Location]:
+    """Locations that have anything due; a daemon at rest makes no call at all."""
+    due = select(WriteBack.location_id).where(
+        WriteBack.state.in_(WORK),
+        (WriteBack.next_attempt_at <= context.clock.now()) | (WriteBack.state == WriteBackState.SENDING),
+    )
+    with context.database.read() as session:
+        return list(session.scalars(select(Location).where(Location.id.in_(due)).order_by(Location.slug)))
