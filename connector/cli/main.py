@@ -72,7 +72,10 @@ def main() -> None:
             raise
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"
-        fail(f"The program failed ({where}); what was not finished was undone. Please report it.", as_json="--json" in sys.argv)
+        fail(
+            f"The program failed ({where}); what was not finished was undone. Please report it.",
+            as_json="--json" in sys.argv,
+        )
 
 
 if __name__ == "__main__":

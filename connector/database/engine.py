@@ -40,7 +40,10 @@ class Database:
             self._reader = _sqlite_engine(url, readonly=True)
         elif self.url.get_backend_name() == "postgresql":
             self._writer = create_engine(
-                self.url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, hide_parameters=True, pool_size=READERS_MAX
+                self.url.set(drivername="postgresql+psycopg"),
+                pool_pre_ping=True,
+                hide_parameters=True,
+                pool_size=READERS_MAX,
             )
             self._reader = self._writer
         else:

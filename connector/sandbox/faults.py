@@ -59,7 +59,11 @@ class Fault:
     @classmethod
     def parse(cls, fields: dict[str, Any]) -> Fault:
         """Build from a control request. Raises ValueError or TypeError when the fields make no fault."""
-        return cls(**{**fields, "kind": Kind(fields.get("kind", ""))})
+        fault = cls(**{**fields, "kind": Kind(fields.get("kind", ""))})
+        whole = isinstance(fault.skip, int) and isinstance(fault.status, int) and isinstance(fault.count, int | None)
+        if not (whole and isinstance(fault.delay_seconds, int | float) and isinstance(fault.body, str | None)):
+            raise TypeError("skip, count and status are whole numbers, delay_seconds is a number, body is text")
+        return fault
 
     def matches(self, method: str, path: str) -> bool:
         """Whether a request is meant; method and path are patterns such as 'POST' and '/v1/refunds*'."""

@@ -113,7 +113,9 @@ def start_payment_plan(
 def _activate(session: Session, context: Context, contract: Contract) -> None:
     if contract.status is AgreementStatus.PENDING:
         location = session.get_one(Location, contract.location_id)
-        contract.activate(business_date(context.clock.now(), location.zone))
+        today = business_date(context.clock.now(), location.zone)
+        # A start that was agreed for later stands; one in the past is not billed backwards.
+        contract.activate(max(today, contract.anchor or today))
 
 
 def _contract_and_member(context: Context, contract_id: str) -> tuple[Contract, Member]:

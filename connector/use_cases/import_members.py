@@ -117,7 +117,7 @@ def _people(context: Context, location_id: str) -> frozenset[str]:
         found = session.execute(
             select(*columns).where(Member.location_id == location_id).execution_options(yield_per=BATCH)
         )
-        return frozenset(person_key(*person) for person in found.tuples())
+        return frozenset(person_key(*person) for person in found)
 
 
 def _import(
@@ -174,7 +174,7 @@ def _waiting(session: Session, offer: _Offer, rows: Sequence[MemberRow]) -> dict
         .where(Contract.status == AgreementStatus.PENDING, Contract.plan_id == offer.plan_id)
     )
     found: dict[str, list[tuple[str, bool]]] = {}
-    for external_id, contract_id, customer_id, email in session.execute(pending).tuples():
+    for external_id, contract_id, customer_id, email in session.execute(pending):
         found.setdefault(external_id, []).append((contract_id, customer_id is None and email != ""))
     return found
 

@@ -26,25 +26,26 @@ log = structlog.get_logger()
 _RECIPES = {ReturnKind.REFUND: recipes.refund, ReturnKind.DISPUTE: recipes.dispute}
 
 
-def record_return(context: Context, kind: ReturnKind, processor_id: str) -> None:
-    """Apply the processor's view of a refund or dispute, once it is final. Repeating changes nothing."""
+def record_return(context: Context, kind: ReturnKind, processor_id: str) -> bool:
+    """Apply the processor's view of a refund or dispute, once it is final. Repeating changes nothing.
+
+    False when the payment is not known (yet): news may overtake one another, so the caller asks again later.
+    """
     with context.database.read() as session:
         if session.scalar(select(ReturnedPayment.id).where(ReturnedPayment.processor_id == processor_id)):
-            return
+            return True
     report = context.processor.read_return(kind, processor_id)
-    if report.final:
-        _record(context, report)
+    return _record(context, report) if report.final else True
 
 
-def _record(context: Context, report: ReturnReport) -> None:
+def _record(context: Context, report: ReturnReport) -> bool:
     now = context.clock.now()
     with context.database.unit_of_work() as session:
         if session.scalar(select(ReturnedPayment.id).where(ReturnedPayment.processor_id == report.processor_id)):
-            return
+            return True
         payment = session.scalar(select(Payment).where(Payment.processor_charge_id == report.processor_charge_id))
         if payment is None:
-            # Money that we never recorded cannot be given back by us; reconciliation lists it.
-            return
+            return False
         location = session.get_one(Location, payment.location_id)
         number = session.scalar(select(func.count()).where(ReturnedPayment.payment_id == payment.id)) or 0
         returned = ReturnedPayment(
@@ -84,3 +85,4 @@ def _record(context: Context, report: ReturnReport) -> None:
         # It goes to the patient who got the payment, also when the member was linked to another one since.
         enqueue(session, [(order, original.pms_patient_id)], now)
         log.info("payment.returned", payment_id=payment.id, kind=report.kind.value, cents=report.amount.cents)
+    return True

@@ -21,6 +21,12 @@ def office(tmp_path: Path) -> Iterator[RunningOffice]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningOffice]:
+    with running_office(tmp_path_factory.mktemp("office")) as running:
+        yield running
+
+
 def charge(office: RunningOffice, fee: str, day: str, patient: int = ADA) -> int:
     """A completed procedure; returns its number."""
     body = {"PatNum": patient, "ProcDate": day, "ProcStatus": "C", "procCode": "011", "ProcFee": fee}
@@ -105,13 +111,13 @@ def test_long_references_are_cut_to_25_characters(office: RunningOffice) -> None
     ],
 )
 def test_a_wrong_field_is_refused_and_nothing_is_stored(
-    office: RunningOffice, fields: dict[str, object], sentence: str
+    untouched: RunningOffice, fields: dict[str, object], sentence: str
 ) -> None:
     """Validation names the field."""
-    answer = office.api("POST", "payments", {"PayAmt": "39", "PatNum": ADA, **fields})
+    answer = untouched.api("POST", "payments", {"PayAmt": "39", "PatNum": ADA, **fields})
 
     assert (answer.status_code, answer.text) == (400, sentence)
-    assert office.get("payments") == []
+    assert untouched.get("payments") == []
 
 
 def test_a_payment_for_nobody_is_refused(office: RunningOffice) -> None:
@@ -186,7 +192,7 @@ def test_the_processing_status_takes_only_the_online_values(office: RunningOffic
 
 @pytest.mark.parametrize("copied", [False, True])
 def test_a_refund_is_the_negative_of_the_payment(office: RunningOffice, copied: bool) -> None:
-    """A refund is dated today and not recognisable as API-made; the reference is copied only where the office does so."""
+    """A refund is dated today and does not look API-made; the reference is copied only where the office does so."""
     office.control("options", {"refund_copies_reference": copied})
     number = charge(office, "30", "2026-03-01")
     paid = office.pay("39.00", CheckNum="TOKEN", PayNote="note", PayDate="2026-02-01")
@@ -253,7 +259,7 @@ def test_prepayments_and_the_manual_mode_make_one_split(
     charge(office, "20", "2026-02-20")
     office.control("options", {"allocation": mode})
 
-    assert splits(office, office.pay("39", **fields)) == [(39, ADA, 0, unearned)]
+    assert splits(office, office.pay("39", ADA, **fields)) == [(39, ADA, 0, unearned)]
 
 
 def test_a_payment_plan_is_paid_first_and_blocks_the_refund(office: RunningOffice) -> None:

@@ -28,9 +28,17 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
         assert running.recorder.violations == []
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """One sandbox for tests that neither move the clock nor count objects."""
+    with running_sandbox(tmp_path_factory.mktemp("stripe") / "stripe.sqlite3") as running:
+        yield running
+        assert running.recorder.violations == []
+
+
 def event_types(sandbox: Sandbox) -> list[str]:
     """The types of all events, oldest first."""
-    return [event.type for event in sandbox.v1.events.list({"limit": 100}).auto_paging_iter()][::-1]
+    return [str(event.type) for event in sandbox.v1.events.list({"limit": 100}).auto_paging_iter()][::-1]
 
 
 def failed_charge(refusal: stripe.CardError) -> str:
@@ -57,18 +65,18 @@ def test_a_card_charge_takes_money_once(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("code", sorted(set(DECLINE_CODES)))
-def test_every_decline_code_can_be_played(sandbox: Sandbox, code: str) -> None:
+def test_every_decline_code_can_be_played(shared: Sandbox, code: str) -> None:
     """The card attaches and then declines; the error carries the reason, the advice, the charge and the open intent."""
-    customer, method = sandbox.member(f"pm_card_decline_{code}")
+    customer, method = shared.member(f"pm_card_decline_{code}")
 
     with pytest.raises(stripe.CardError) as refusal:
-        sandbox.charge(customer, method)
+        shared.charge(customer, method)
 
     error = refusal.value.error
     assert error is not None
     assert (error.decline_code, error.advice_code) == (code, DECLINE_CODES[code])
     assert error.payment_intent is not None
-    intent = sandbox.v1.payment_intents.retrieve(error.payment_intent.id, {"expand": ["latest_charge"]})
+    intent = shared.v1.payment_intents.retrieve(error.payment_intent.id, {"expand": ["latest_charge"]})
     assert (intent.status, intent.payment_method) == ("requires_payment_method", None)
     assert intent.last_payment_error is not None
     assert intent.last_payment_error.code == refusal.value.code
@@ -115,7 +123,7 @@ def test_three_d_secure_asks_the_payer_on_session_only(sandbox: Sandbox, outcome
 def test_what_is_confirmed_must_be_what_was_agreed(sandbox: Sandbox) -> None:
     """A wrong amount, another customer's method, a type that is not allowed or a card descriptor is refused."""
     customer, method = sandbox.member("pm_card_visa")
-    other, foreign = sandbox.member("pm_card_visa")
+    _, foreign = sandbox.member("pm_card_visa")
     intents = sandbox.v1.payment_intents
     intent = intents.create({"amount": 500, "currency": "aud", "customer": customer})
     bank_only = intents.create({"amount": 500, "currency": "aud", "allowed_payment_method_types": ["au_becs_debit"]})
@@ -128,17 +136,14 @@ def test_what_is_confirmed_must_be_what_was_agreed(sandbox: Sandbox) -> None:
         intents.confirm(bank_only.id, {"payment_method": "pm_card_visa"})
     with pytest.raises(stripe.InvalidRequestError, match="missing a payment method"):
         intents.confirm(intent.id)
+    described = intents.create({"amount": 500, "currency": "aud", "statement_descriptor": "DENTAL"})
     with pytest.raises(stripe.InvalidRequestError, match="statement_descriptor"):
-        intents.create(
-            {"amount": 500, "currency": "aud", "payment_method": "pm_card_visa", "confirm": True}
-            | {"statement_descriptor": "DENTAL"}
-        )
+        intents.confirm(described.id, {"payment_method": "pm_card_visa"})
 
     assert bank_only.payment_method_types == ["au_becs_debit"]
     assert intents.update(intent.id, {"amount": 700}).amount == 700
     assert intents.cancel(intent.id, {"cancellation_reason": "abandoned"}).status == "canceled"
     assert sandbox.totals()["charges"]["count"] == 0
-    assert other != customer
 
 
 def test_a_hold_is_captured_once_and_in_part(sandbox: Sandbox) -> None:

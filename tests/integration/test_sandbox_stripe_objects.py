@@ -23,6 +23,14 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
         assert running.recorder.violations == []
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """One sandbox for tests that neither move the clock nor count objects."""
+    with running_sandbox(tmp_path_factory.mktemp("stripe") / "stripe.sqlite3") as running:
+        yield running
+        assert running.recorder.violations == []
+
+
 def test_every_accepted_parameter_is_one_that_stripe_knows() -> None:
     """The sandbox invents no parameter, and each endpoint has a table of its own."""
     assert set(PARAMETERS) == set(HANDLERS)
@@ -86,6 +94,40 @@ def test_cards_that_cannot_be_attached_are_refused_at_once(sandbox: Sandbox) -> 
 
     assert refusal.value.error is not None
     assert (refusal.value.code, refusal.value.error.decline_code) == ("card_declined", "lost_card")
+
+
+def test_a_card_that_cannot_be_saved_leaves_the_setup_open(sandbox: Sandbox) -> None:
+    """The refused setup carries the intent, which wants another method."""
+    customer = sandbox.v1.customers.create({})
+
+    with pytest.raises(stripe.CardError) as refusal:
+        sandbox.v1.setup_intents.create(
+            {"customer": customer.id, "payment_method": "pm_card_visa_chargeDeclined", "confirm": True}
+        )
+
+    assert refusal.value.error is not None
+    assert refusal.value.error.setup_intent is not None
+    intent = sandbox.v1.setup_intents.retrieve(refusal.value.error.setup_intent.id)
+    assert (intent.status, intent.payment_method) == ("requires_payment_method", None)
+
+
+def test_a_payment_can_save_its_method(sandbox: Sandbox) -> None:
+    """With `setup_future_usage` the method of a successful payment becomes the customer's."""
+    customer = sandbox.v1.customers.create({})
+
+    intent = sandbox.v1.payment_intents.create(
+        {
+            "amount": 500,
+            "currency": "aud",
+            "customer": customer.id,
+            "payment_method": "pm_card_visa",
+            "setup_future_usage": "off_session",
+            "confirm": True,
+        }
+    )
+
+    methods = sandbox.v1.customers.payment_methods.list(customer.id).data
+    assert [method.id for method in methods] == [intent.payment_method]
 
 
 def test_a_setup_intent_saves_a_bank_account_with_its_mandate(sandbox: Sandbox) -> None:
@@ -205,10 +247,10 @@ def test_a_checkout_session_expires_by_the_clock(sandbox: Sandbox) -> None:
     ],
 )
 def test_wrong_parameters_are_refused_as_stripe_does(
-    sandbox: Sandbox, path: str, form: dict[str, str], status: int, code: str | None, param: str | None
+    shared: Sandbox, path: str, form: dict[str, str], status: int, code: str | None, param: str | None
 ) -> None:
     """Status, code and parameter of the refusal name what is wrong."""
-    answer = sandbox.http.post(f"/v1/{path}", data=form, headers={"Authorization": f"Bearer {KEY}"})
+    answer = shared.http.post(f"/v1/{path}", data=form, headers={"Authorization": f"Bearer {KEY}"})
 
     error = answer.json()["error"]
     assert (answer.status_code, error["type"]) == (status, "invalid_request_error")
@@ -217,13 +259,22 @@ def test_wrong_parameters_are_refused_as_stripe_does(
 
 
 @pytest.mark.parametrize("key", ["", "Bearer pk_test_1", "Bearer sk_live_1", "Basic abc"])
-def test_requests_without_a_test_key_are_refused(sandbox: Sandbox, key: str) -> None:
+def test_requests_without_a_test_key_are_refused(shared: Sandbox, key: str) -> None:
     """Only secret and restricted test keys open the sandbox."""
-    answer = sandbox.http.get("/v1/balance", headers={"Authorization": key})
+    answer = shared.http.get("/v1/balance", headers={"Authorization": key})
 
     assert answer.status_code == 401
     assert answer.json()["error"]["type"] == "invalid_request_error"
-    assert sandbox.http.get("/elsewhere").json()["error"]["type"] == "invalid_request_error"
+    assert shared.http.get("/elsewhere").json()["error"]["type"] == "invalid_request_error"
+
+
+def test_restricted_keys_work_and_other_accounts_do_not(shared: Sandbox) -> None:
+    """The sandbox is one account without Connect."""
+    restricted = shared.http.get("/v1/account", headers={"Authorization": "Bearer rk_test_1"})
+    foreign = shared.http.get("/v1/account", headers={"Authorization": f"Bearer {KEY}", "Stripe-Account": "acct_other"})
+
+    assert restricted.status_code == 200
+    assert (foreign.status_code, foreign.json()["error"]["code"]) == (403, "account_invalid")
 
 
 def test_lists_page_in_both_directions_and_filter_by_time(sandbox: Sandbox) -> None:

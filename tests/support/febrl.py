@@ -10,8 +10,10 @@ from pathlib import Path
 
 from connector.matching.person import Person
 from connector.pms_adapters.records import PatientQuery
+from connector.sandbox import demo
 
-_DIRECTORY = Path(__file__).parents[1] / "data" / "febrl"
+_TRUTH = Path(__file__).parents[1] / "data" / "febrl"
+_PEOPLE = Path(demo.__file__).parent / "data"
 
 
 def people(name: str) -> dict[str, Person]:
@@ -50,7 +52,7 @@ class PrefixSearch:
 
 
 def _rows(name: str) -> Iterator[dict[str, str]]:
-    with (_DIRECTORY / f"{name}.csv").open(encoding="utf-8", newline="") as lines:
+    with ((_TRUTH if name == "truth" else _PEOPLE) / f"{name}.csv").open(encoding="utf-8", newline="") as lines:
         yield from csv.DictReader(lines)
 
 

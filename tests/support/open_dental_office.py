@@ -36,9 +36,8 @@ class RunningOffice:
 
     def api(self, verb: str, path: str, body: object = None, **query: object) -> httpx.Response:
         """One API call; `path` follows `/api/v1/`."""
-        return self._client.request(
-            verb, f"/api/v1/{path}", json=body, params={k: str(v) for k, v in query.items()}, headers=KEYS
-        )
+        params = {name: str(value) for name, value in query.items()} or None
+        return self._client.request(verb, f"/api/v1/{path}", json=body, params=params, headers=KEYS)
 
     def raw(self, verb: str, path: str, headers: dict[str, str], content: bytes = b"") -> httpx.Response:
         """One API call with exactly these headers and bytes."""
@@ -83,9 +82,11 @@ def patient_file(folder: Path, text: str = PATIENTS) -> Path:
 
 
 @contextmanager
-def running_office(folder: Path, options: OfficeOptions | None = None) -> Iterator[RunningOffice]:
-    """An office with the patients above, its clock at NOON, served from a thread until the block ends."""
-    app = create_app(folder / "office.db", patient_file(folder), options)
+def running_office(
+    folder: Path, options: OfficeOptions | None = None, patients: str = PATIENTS
+) -> Iterator[RunningOffice]:
+    """An office with those patients, its clock at NOON, served from a thread until the block ends."""
+    app = create_app(folder / "office.db", patient_file(folder, patients), options)
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on"))

@@ -6,7 +6,7 @@ import contextlib
 import json
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,8 @@ class RecordingClient(stripe.HTTPXClient):
         self.violations: list[str] = []
         self.calls: list[tuple[str, str, int]] = []
 
-    def request(
-        self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None
-    ) -> tuple[bytes, int, Mapping[str, str]]:
-        content, status, answer_headers = super().request(method, url, headers, post_data)
+    def request(self, method: str, url: str, headers: Any, post_data: Any = None, **options: Any) -> Any:
+        content, status, answer_headers = super().request(method, url, headers, post_data, **options)
         path = url[url.index("/v1") :]
         self.calls.append((method, path, status))
         form = post_data.decode() if isinstance(post_data, bytes) else post_data or ""
@@ -95,7 +93,8 @@ class Sandbox:
 
     def close(self) -> None:
         """Close both clients."""
-        self.recorder.close()
+        closing: Any = self.recorder
+        closing.close()
         self.http.close()
 
     @staticmethod

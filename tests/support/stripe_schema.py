@@ -27,7 +27,7 @@ def violations(method: str, path: str, body: str, status: int, response: Any) ->
     """Everything in which a call departs from the document; empty when nothing does.
 
     `path` may carry a query, `body` is the form as it was sent, `response` the decoded JSON answer. Collect the result
-    and assert after the call: clients take an exception inside a hook for a broken connection and send the request again.
+    and assert after the call: clients take an exception inside a hook for a broken connection and send again.
     """
     where = f"{method} {urlsplit(path).path}"
     found = [f"{where}: {problem}" for problem in request_violations(method, path, body)] if status < 400 else []
@@ -143,7 +143,8 @@ def _open_enum(_validator: Any, words: list[Any], instance: Any, schema: Any) ->
         yield ValidationError(f"{instance!r} is not one of {words}")
 
 
-_ResponseValidator: Any = extend(Draft202012Validator, {"x-always-present": _always_present, "enum": _open_enum})
+_extend: Any = extend  # The library leaves this function without annotations.
+_ResponseValidator: Any = _extend(Draft202012Validator, {"x-always-present": _always_present, "enum": _open_enum})
 
 
 def _request_validator(schema: dict[str, Any]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import struct
 import threading
@@ -47,11 +48,8 @@ def peer(behave: Behaviour) -> Iterator[Peer]:
         found.address = f"http://127.0.0.1:{listener.getsockname()[1]}"
 
         def run() -> None:
-            while True:
-                try:
-                    connection, _ = listener.accept()
-                except OSError:
-                    return
+            while not stop.is_set():
+                connection, _ = listener.accept()
                 with connection:
                     if request := _request(connection):
                         found.requests.append(request)
@@ -66,7 +64,8 @@ def peer(behave: Behaviour) -> Iterator[Peer]:
             yield found
         finally:
             stop.set()
-            listener.shutdown(socket.SHUT_RDWR)
+            # A last connection wakes the thread, on every system.
+            socket.create_connection(listener.getsockname()).close()
             thread.join(5)
 
 
@@ -103,7 +102,7 @@ def hang(_: socket.socket, stop: threading.Event) -> None:
 
 
 def reset(connection: socket.socket, _: threading.Event) -> None:
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("hh" if os.name == "nt" else "ii", 1, 0))
 
 
 def drip(start: bytes) -> Behaviour:
@@ -291,7 +290,10 @@ def test_a_read_recovers_when_a_later_attempt_succeeds() -> None:
     """A passing disturbance of a read is not the caller's business."""
     answers = iter([answer(503), answer(500), answer(200)])
 
-    with peer(lambda connection, stop: next(answers)(connection, stop)) as server:
+    def behave(connection: socket.socket, stop: threading.Event) -> None:
+        next(answers)(connection, stop)
+
+    with peer(behave) as server:
         assert read(server.address) == {"ok": Decimal("1.50")}
 
 

@@ -7,7 +7,7 @@ import io
 import re
 from datetime import date
 
-from connector.errors import DomainError, Rejected, UnexpectedResponse
+from connector.errors import Rejected, UnexpectedResponse
 from connector.money import Money
 from connector.pms_adapters.file_drop.client import Line
 from connector.pms_adapters.records import (
@@ -38,6 +38,7 @@ PATIENT_EXTRAS = ("date_of_birth", "email", "phone", "address", "suburb", "state
 
 _REFERENCE = re.compile(r"[A-Z0-9][A-Z0-9_-]*", re.IGNORECASE | re.ASCII)
 _DEVICES = re.compile(r"CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9]", re.IGNORECASE | re.ASCII)
+_AMOUNT = re.compile(r"-?[0-9]{1,6}(\.[0-9]{1,2})?", re.ASCII)
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _PHONE_DIGITS = 8
 """So many digits at the end are the same with and without country and area code."""
@@ -76,9 +77,8 @@ def outbox_file(command: PaymentCommand | ReversalCommand) -> bytes:
 
 def guarded(value: str) -> str:
     """Text on one line that a spreadsheet does not take for a formula."""
-    if value.startswith(_FORMULA_STARTS):
-        return "'" + " ".join(value.split())
-    return " ".join(value.split())
+    line = " ".join(value.split())
+    return f"'{line}" if value.startswith(_FORMULA_STARTS) or line.startswith(_FORMULA_STARTS) else line
 
 
 def ack(line: Line, currency: str) -> PmsEntry:
@@ -140,10 +140,9 @@ def _phone_end(phone: str) -> str:
 
 
 def _money(line: Line, currency: str) -> Money:
-    try:
-        return Money.parse(line.values["amount"], currency)
-    except DomainError:
-        raise UnexpectedResponse(f"{line.place}, has an amount that cannot be read: write it like 20.50.") from None
+    if not _AMOUNT.fullmatch(line.values["amount"]):
+        raise UnexpectedResponse(f"{line.place}, has an amount that cannot be read: write it like 20.50.")
+    return Money.parse(line.values["amount"], currency)
 
 
 def _day(line: Line, column: str) -> date:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from connector.errors import Rejected, UnexpectedResponse
 from connector.money import Money
@@ -153,7 +153,8 @@ def money(row: Row, name: str, currency: str) -> Money:
         if not cents.is_finite() or cents != cents.to_integral_value() or cents.adjusted() > _DIGITS:
             raise _unreadable(name)
         return Money(int(cents), currency)
-    except InvalidOperation:
+    except ArithmeticError:
+        # Decimal's way of saying that a text is no number, or a number beyond all bounds.
         raise _unreadable(name) from None
 
 

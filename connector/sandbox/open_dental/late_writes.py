@@ -34,7 +34,7 @@ class LateWrites:
         self._count -= 1
         due = self._office.clock.now() + self._delay
         with self._office.work():
-            values = (due.isoformat(timespec="microseconds"), body.decode())
+            values = (due.isoformat(timespec="microseconds"), body.decode(errors="replace"))
             self._office.db.execute("INSERT INTO late_write (Due, Body) VALUES (?, ?)", values)
         self._look_ahead()
         return True

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 NULL_DATE = "0001-01-01"
 _LARGEST_AMOUNT = Decimal(99_999_999)
+_LARGEST_NUMBER = 10**18
 _OLDEST_YEAR = 1880
 
 T = TypeVar("T")
@@ -54,7 +55,7 @@ def integer(source: Source, name: str) -> int | None:
     value = source.get(name)
     if value is None or value == "":
         return None
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST_NUMBER:
         return value
     if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value.strip()):
         return int(value)

@@ -57,7 +57,7 @@ class Api:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        body = (await request.body()).decode()
+        body = (await request.body()).decode(errors="replace")
         world = self.world(request)
         held: str | None = None
         try:

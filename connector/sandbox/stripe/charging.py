@@ -93,7 +93,13 @@ def cancel(world: World, intent: Document, reason: str) -> Document:
         record |= {"refunded": True, "amount_refunded": record["amount"]}
         world.save(record)
         world.emit("charge.expired" if reason == "automatic" else "charge.refunded", record)
-    intent |= {"status": "canceled", "canceled_at": world.now, "cancellation_reason": reason, "amount_capturable": 0}
+    intent |= {
+        "status": "canceled",
+        "next_action": None,
+        "canceled_at": world.now,
+        "cancellation_reason": reason,
+        "amount_capturable": 0,
+    }
     world.save(intent)
     world.emit("payment_intent.canceled", intent)
     return intent

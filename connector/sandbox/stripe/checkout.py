@@ -95,8 +95,6 @@ def complete(world: World, session: Document, method_name: str) -> str:
     behaviour = TEST_METHODS.get(method_name)
     if behaviour is None or behaviour.type not in session["payment_method_types"]:
         raise invalid("This payment method is not offered here.", "method")
-    if behaviour.refused_at_attach and behaviour.failure:
-        raise payment_methods.card_error(behaviour.failure)
     if session["customer"] is None and session["customer_creation"] == "always":
         session["customer"] = _new_customer(world, session)
     intent = world.load("setup_intent", session["setup_intent"])

@@ -16,7 +16,7 @@ def listing(world: World, params: Params) -> Document:
     """GET /v1/events: the last 30 days, newest first, or oldest first from `ending_before`."""
     if "type" in params and "types" in params:
         raise invalid("Only one of type and types can be given.", "types", "parameters_exclusive")
-    wanted: dict[str, Any] = {"created[gte]": world.now - RETENTION_SECONDS}
+    wanted: dict[str, Any] = {"created[since]": world.now - RETENTION_SECONDS}
     if "types" in params:
         wanted["type"] = params["types"]
     elif params.get("type", "").endswith("*"):

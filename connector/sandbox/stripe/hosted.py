@@ -28,6 +28,7 @@ def routes(world_of: WorldOf, after: Callable[[], None]) -> list[Route]:
     """`/c/pay/{session}` and `/c/authenticate/{intent}`; `after` is called when something changed."""
 
     async def pay(request: Request) -> Response:
+        name = str((await request.form()).get("method", ""))
         world = world_of(request)
         session = world.store.get("checkout.session", request.path_params["session"])
         if session is None or session["status"] != "open":
@@ -36,7 +37,6 @@ def routes(world_of: WorldOf, after: Callable[[], None]) -> list[Route]:
             )
         if request.method == "GET":
             return _page("Save a payment method", _choices(session["payment_method_types"]))
-        name = str((await request.form()).get("method", ""))
         try:
             with world.store.transaction():
                 target = checkout.complete(world, session, name)
@@ -47,13 +47,13 @@ def routes(world_of: WorldOf, after: Callable[[], None]) -> list[Route]:
         return RedirectResponse(target, 303)
 
     async def authenticate(request: Request) -> Response:
+        passed = (await request.form()).get("outcome") == "success"
         world = world_of(request)
         intent = world.store.get("payment_intent", request.path_params["intent"])
         if intent is None or intent["status"] != "requires_action":
             return _page("Nothing to confirm", "<p>This payment needs no confirmation.</p>", 404)
         if request.method == "GET":
             return _page("Your bank asks: is this you?", _buttons())
-        passed = (await request.form()).get("outcome") == "success"
         with world.store.transaction():
             charging.authenticated(world, intent, passed=passed)
         after()

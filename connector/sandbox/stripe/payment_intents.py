@@ -165,7 +165,10 @@ def _confirm(world: World, intent: Document, params: Params) -> Document:
         intent["_mandate"] = params.get("mandate")
     intent |= {"payment_method": method["id"], "_return_url": params.get("return_url")}
     may_ask = not off_session and not params.get("error_on_requires_action", False)
-    return charging.charge(world, intent, method, off_session=off_session, may_ask=may_ask)
+    charged = charging.charge(world, intent, method, off_session=off_session, may_ask=may_ask)
+    if intent["setup_future_usage"] and intent["customer"] and method["customer"] is None:
+        payment_methods.attach_to(world, method["id"], intent["customer"])
+    return charged
 
 
 def _usable(world: World, intent: Document, method_id: str) -> Document:

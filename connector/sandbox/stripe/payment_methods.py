@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from connector.sandbox.stripe.errors import ApiError, Document, invalid
@@ -26,7 +25,7 @@ _DECLINE_TEXTS = {
 }
 
 
-def build(world: World, behaviour: Behaviour, customer: str | None = None) -> Document:
+def build(world: World, behaviour: Behaviour) -> Document:
     """A fresh payment method that behaves so."""
     details: dict[str, Any]
     if behaviour.type == BECS:
@@ -35,16 +34,14 @@ def build(world: World, behaviour: Behaviour, customer: str | None = None) -> Do
         details = _card_details(behaviour)
     address = dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"))
     billing = {"address": address, "email": None, "name": None, "phone": None, "tax_id": None}
-    method = world.make(
-        "payment_method", "pm", type=behaviour.type, customer=customer, billing_details=billing, _plan=behaviour.plan()
-    )
+    method = world.make("payment_method", "pm", type=behaviour.type, billing_details=billing, _plan=behaviour.plan())
     return world.save({**method, behaviour.type: details})
 
 
 def resolve(world: World, method_id: str, param: str = "payment_method") -> Document:
     """The method of that id; a test name gives a fresh method that belongs to nobody yet."""
     if method_id in TEST_METHODS:
-        return build(world, replace(TEST_METHODS[method_id], refused_at_attach=False))
+        return build(world, TEST_METHODS[method_id])
     return world.load("payment_method", method_id, param)
 
 
@@ -64,20 +61,21 @@ def owned(world: World, method_id: str, customer_id: str | None) -> Document:
 
 
 def attach_to(world: World, method_id: str, customer_id: str) -> Document:
-    """Give a method to a customer. Raises ApiError: 402 for test cards that refuse already here."""
-    if method_id in TEST_METHODS:
-        behaviour = TEST_METHODS[method_id]
-        if behaviour.refused_at_attach and behaviour.failure:
-            raise card_error(behaviour.failure)
-        method = build(world, behaviour, customer_id)
-    else:
-        method = owned(world, method_id, customer_id)
-        if method["customer"] == customer_id:
-            return method
-        method["customer"] = customer_id
-        world.save(method)
+    """Give a method to a customer. Raises ApiError: 402 for the test cards that cannot be saved."""
+    method = owned(world, method_id, customer_id)
+    refuse_at_attach(method)
+    if method["customer"] == customer_id:
+        return method
+    method["customer"] = customer_id
+    world.save(method)
     world.emit("payment_method.attached", method)
     return method
+
+
+def refuse_at_attach(method: Document) -> None:
+    """Raises ApiError (402) for the test cards that cannot be saved at all."""
+    if method["_plan"]["refused_at_attach"]:
+        raise card_error(method["_plan"]["failure"])
 
 
 def attach(world: World, params: Params, method_id: str) -> Document:

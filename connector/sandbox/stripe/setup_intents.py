@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from connector.sandbox.stripe import charging, payment_methods
-from connector.sandbox.stripe.errors import Document, invalid, unexpected_state
+from connector.sandbox.stripe.errors import ApiError, Document, invalid, unexpected_state
 from connector.sandbox.stripe.methods import BECS
 from connector.sandbox.stripe.params import Params
 from connector.sandbox.stripe.payment_intents import OFFERED, offered_types
@@ -75,7 +75,18 @@ def listing(world: World, params: Params) -> Document:
 
 
 def complete(world: World, intent: Document, method: Document, acceptance: Document | None) -> Document:
-    """Save the method for later: attach it, grant the mandate, announce success."""
+    """Save the method for later: attach it, grant the mandate, announce success.
+
+    Raises ApiError: 402 for the test cards that cannot be saved, after which the intent wants another method.
+    """
+    try:
+        payment_methods.refuse_at_attach(method)
+    except ApiError as refusal:
+        intent |= {"status": "requires_payment_method", "payment_method": None, "last_setup_error": {**refusal.error}}
+        world.save(intent)
+        world.emit("setup_intent.setup_failed", intent)
+        refusal.error["setup_intent"] = public(intent)
+        raise
     if intent["customer"] is not None and method["customer"] is None:
         method["customer"] = intent["customer"]
         world.save(method)

@@ -47,9 +47,10 @@ _INDEXED = (
 )
 
 Filters = Mapping[str, Any]
-"""Field name to wanted value; a list means any of them. `created[gte]` and the like compare instants."""
+"""Field name to wanted value; a list means any of them. `created[gte]` and the like compare instants;
+`[since]` means the same as `[gte]` and can stand beside it."""
 
-_COMPARISONS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+_COMPARISONS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<=", "since": ">="}
 
 
 class Store:
