@@ -45,7 +45,7 @@ def _safe(value: object) -> object:
 def _exception_without_values(
     _logger: object, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """Replace a traceback by the error's class and the places it passed: library messages may quote what they choked on."""
+    """Replace a traceback by the error's class and where it passed: library messages quote what they choked on."""
     error = event.pop("exc_info", None)
     if error is True:
         error = sys.exc_info()

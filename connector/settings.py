@@ -41,6 +41,12 @@ class StripeSettings(_Section):
     """Where Stripe's hosted page sends the patient afterwards; any static page."""
 
 
+class MailSettings(_Section):
+    """Messages to members. They are put into the folder `outbox` of the data directory."""
+
+    sender: str = "SmilePass <no-reply@smilepass.invalid>"
+
+
 class ClockSettings(_Section):
     """Sets the clock from outside; accepted in sandbox mode only."""
 
@@ -88,6 +94,7 @@ class Settings(BaseSettings):
     data_dir: Path = Path("data")
     database: DatabaseSettings = DatabaseSettings()
     stripe: StripeSettings = StripeSettings()
+    mail: MailSettings = MailSettings()
     clock: ClockSettings = ClockSettings()
     log: LogSettings = LogSettings()
     daemon: DaemonSettings = DaemonSettings()
@@ -135,7 +142,8 @@ def load_settings(**overrides: object) -> Settings:
         raise DomainError(f"The configuration file cannot be read: {error}.") from None
     if settings.clock.now and not settings.sandbox:
         raise DomainError(
-            "CONNECTOR_CLOCK__NOW works in sandbox mode only: unset it, or point CONNECTOR_STRIPE__API_BASE at a sandbox on this machine."
+            "CONNECTOR_CLOCK__NOW works in sandbox mode only: unset it, "
+            "or point CONNECTOR_STRIPE__API_BASE at a sandbox on this machine."
         )
     return settings
 

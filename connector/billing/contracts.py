@@ -48,7 +48,9 @@ class Contract(Base):
     currency: Mapped[str]
     status: Mapped[AgreementStatus] = mapped_column(state_column(AgreementStatus))
     anchor: Mapped[date | None]
-    """First due date; every later one is derived from it. Set when the contract becomes active."""
+    """First due date; every later one is derived from it. Of a pending contract, the start that was agreed, if any."""
+    invited_at: Mapped[datetime | None]
+    """When the invitation to sign up was handed to the mail system."""
     next_period: Mapped[int] = mapped_column(default=0)
     next_due: Mapped[date | None]
     created_at: Mapped[datetime]

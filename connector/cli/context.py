@@ -1,4 +1,4 @@
-"""Opens the application for one command, and in sandbox mode tells the sandboxes what time the command believes it is."""
+"""Opens the application for one command; in sandbox mode, tells the sandboxes what time it is."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from connector.clock import Clock
 from connector.daemon.application import application
 from connector.errors import DomainError
 from connector.logs import configure
+from connector.messaging.mailer import Mailer, OutboxMailer
 from connector.settings import Settings, is_loopback, load_settings
 from connector.use_cases.context import Context
 
@@ -29,6 +30,12 @@ def opened() -> Iterator[Context]:
         if settings.clock.now:
             move_sandboxes(settings, context, context.clock)
         yield context
+
+
+def mailer() -> Mailer:
+    """Where this installation's messages go."""
+    settings = load_settings()
+    return OutboxMailer(settings.data_dir / "outbox", settings.mail.sender)
 
 
 def find_location(context: Context, slug: str) -> Location:

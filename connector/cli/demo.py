@@ -41,7 +41,7 @@ def _next(result: Result, folder: Path) -> None:
     out.print(f"Stripe took {verdict.charges_succeeded:,} payments, {verdict.charged_cents / 100:,.2f} AUD.")
     out.print(f"The practice system holds {verdict.entries:,} entries of ours, {verdict.written_cents / 100:,.2f} AUD.")
     out.print(
-        f"{result.waiting:,} wait for a person or for their time; {result.in_review} members are to be linked by a person."
+        f"{result.waiting:,} wait for a person or their time; {result.in_review} members are to be linked by hand."
     )
     out.print(
         f"Doubled in the practice system: {verdict.duplicates_in_pms}. Lost: {verdict.lost}. "

@@ -8,13 +8,14 @@ from pathlib import Path
 import click
 
 from connector.billing.schedule import Frequency
-from connector.cli.context import opened
+from connector.cli.context import mailer, opened
 from connector.cli.output import console, json_option, print_json, print_table
 from connector.errors import DomainError, EdgeError
 from connector.use_cases.context import Context
 from connector.use_cases.enrol_member import adopt_method, invite_member
 from connector.use_cases.import_members import ImportReport
 from connector.use_cases.import_members import import_members as load
+from connector.use_cases.send_invitations import send_invitations
 
 FREQUENCIES = click.Choice([frequency.value for frequency in Frequency])
 SHOWN = 20
@@ -34,10 +35,14 @@ def import_members(file: Path, slug: str, plan: str, frequency: str, no_invite: 
             context, file, location_slug=slug, plan_name=plan, frequency=Frequency(frequency), invite=not no_invite
         )
         adopted, problems = _adopt(context, report)
+        invitations = send_invitations(context, mailer(), report.to_invite)
+        problems += invitations.problems
     if as_json:
         refusals = [{"line": r.line, "column": r.column, "reason": r.reason} for r in report.refusals]
         counts = {"imported": report.imported, "unchanged": report.unchanged, "refused": report.refused}
-        print_json({**counts, "activated": adopted, "refusals": refusals, "problems": problems})
+        print_json(
+            {**counts, "activated": adopted, "invited": invitations.sent, "refusals": refusals, "problems": problems}
+        )
     else:
         click.echo(f"{report.imported} imported, {report.unchanged} unchanged, {report.refused} refused.")
         if report.refusals:
@@ -47,6 +52,8 @@ def import_members(file: Path, slug: str, plan: str, frequency: str, no_invite: 
                 click.echo(f"... and {len(report.refusals) - SHOWN} more; --json lists all.")
         if adopted:
             click.echo(f"{adopted} contracts started with the payment method that the file names.")
+        if invitations.sent:
+            click.echo(f"{invitations.sent} members are invited; the messages are in the folder outbox.")
         for problem in problems:
             click.echo(f"Problem: {problem}", err=True)
     if problems:

@@ -1,4 +1,4 @@
-"""`connector sandbox`: simulated Stripe and simulated practice systems as servers of their own, for trying things out."""
+"""`connector sandbox`: a simulated Stripe and simulated practice systems as servers, for trying things out."""
 
 from __future__ import annotations
 

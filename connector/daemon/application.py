@@ -15,7 +15,7 @@ from connector.use_cases.context import Context, PmsConnections
 
 @contextmanager
 def application(settings: Settings, clock: Clock | None = None) -> Iterator[Context]:
-    """Open the database, Stripe and the practice systems for the time of the block. Raises DomainError for bad settings."""
+    """Open the database, Stripe and the practice systems while the block runs. Raises DomainError for bad settings."""
     clock = clock or (MovableClock(settings.clock.now) if settings.clock.now else SystemClock())
     database = Database(settings.database_url)
     connections = PmsConnections(clock)

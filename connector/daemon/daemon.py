@@ -98,7 +98,7 @@ class Daemon:
         self._stop.set()
 
     def _shut_down(self, web: threading.Thread) -> None:
-        """Let calls under way end, up to the deadline; whatever is cut off is `sending` and is looked up after the restart."""
+        """Let calls under way end, up to the deadline; what is cut off is looked up after the restart."""
         log.info("daemon.stopping", deadline_seconds=self._settings.stop_deadline_seconds)
         ends = time.monotonic() + self._settings.stop_deadline_seconds
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -56,7 +56,7 @@ class Booking:
 
 
 def post(session: Session, bookings: Sequence[Booking], now: datetime) -> None:
-    """Add the entries. A second entry of one recipe for one source violates the unique key and undoes the unit of work."""
+    """Add the entries. A second one of a recipe for a source breaks the unique key and undoes the unit of work."""
     if not bookings:
         return
     entries, postings = [], []

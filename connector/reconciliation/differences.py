@@ -1,6 +1,6 @@
 """Comparing the day: what we took and wrote against the practice system's day sheet and Stripe's balance. Pure.
 
-Matching is by number first, then by reference. Each difference is named once, with the cents it concerns and what to do.
+Matching is by number first, then by reference. Each difference is named once, with its cents and what to do.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from datetime import date
 from enum import StrEnum
 
 from connector.billing.processor import Movement
+from connector.ledger.write_back.reference import is_ours
 from connector.money import Money
 from connector.pms_adapters.records import PmsEntry
 
@@ -32,14 +33,14 @@ class DifferenceKind(StrEnum):
 
 
 NEXT_STEP = {
-    DifferenceKind.MISSING_IN_PMS: "Look in the patient's ledger; if it was removed there, find out why, then post it again.",
+    DifferenceKind.MISSING_IN_PMS: "Look in the patient's ledger; if it was removed there, find out why.",
     DifferenceKind.AMOUNT_DIFFERS_IN_PMS: "Correct the entry in the practice system.",
-    DifferenceKind.OTHER_PATIENT_IN_PMS: "Check whether patients were merged; otherwise move the entry in the practice system.",
+    DifferenceKind.OTHER_PATIENT_IN_PMS: "Check whether patients were merged; otherwise move the entry.",
     DifferenceKind.OTHER_DATE_IN_PMS: "Correct the date in the practice system, or note why it differs.",
     DifferenceKind.DOUBLED_IN_PMS: "Keep one of the entries and remove the others in the practice system.",
     DifferenceKind.NOT_EXPECTED_IN_PMS: "Compare with the write-back; if nobody entered it on purpose, remove it.",
     DifferenceKind.MISSING_AT_STRIPE: "Look the charge up in the Stripe dashboard.",
-    DifferenceKind.NOT_RECORDED: "Look the charge up in the Stripe dashboard; if it was made by hand there, enter it in the practice system.",
+    DifferenceKind.NOT_RECORDED: "Look it up at Stripe; if it was made there by hand, enter it in the PMS.",
     DifferenceKind.AMOUNT_DIFFERS_AT_STRIPE: "Compare with the charge in the Stripe dashboard.",
     DifferenceKind.FEE_DIFFERS_AT_STRIPE: "Compare with the fee in the Stripe dashboard.",
 }
@@ -83,14 +84,15 @@ def compare_with_pms(
     known = {row.reference for row in written}
     allowed = set(waiting)
     for reference, entries in sorted(by_reference.items()):
-        if reference in known or not reference.startswith("SP"):
-            continue
-        kind = DifferenceKind.NOT_EXPECTED_IN_PMS
-        for entry in entries if reference not in allowed else entries[1:]:
-            differences.append(
-                Difference(kind, reference, entry.amount.cents, f"The entry {entry.id} carries our reference.")
-            )
+        if is_ours(reference) and reference not in known:
+            # A write-back whose outcome is still open may stand there once, but not twice.
+            differences += [_not_expected(reference, entry) for entry in entries[reference in allowed :]]
     return differences
+
+
+def _not_expected(reference: str, entry: PmsEntry) -> Difference:
+    detail = f"The entry {entry.id} carries our reference."
+    return Difference(DifferenceKind.NOT_EXPECTED_IN_PMS, reference, entry.amount.cents, detail)
 
 
 def _written_row(

@@ -20,7 +20,7 @@ from connector.use_cases.context import Context
 
 
 def invite_member(context: Context, contract_id: str) -> HostedPage:
-    """Open the hosted page on which this contract's member signs up. Raises DomainError unless the contract is pending."""
+    """Open the hosted page on which the member signs up. Raises DomainError unless the contract is pending."""
     contract, member = _contract_and_member(context, contract_id)
     if contract.status is not AgreementStatus.PENDING:
         raise DomainError(f"The contract {contract_id} is {contract.status}: only a pending one can be signed up for.")
@@ -31,7 +31,7 @@ def invite_member(context: Context, contract_id: str) -> HostedPage:
 
 
 def complete_enrolment(context: Context, session_id: str) -> None:
-    """Start the contract that this hosted page was for, once its payment method is authorised. Repeating changes nothing."""
+    """Start the contract of this hosted page once its payment method is authorised. Repeating changes nothing."""
     completed = context.processor.read_enrolment(session_id)
     if completed is None:
         return
@@ -78,7 +78,7 @@ def keep_method(session: Session, context: Context, member_id: str, method: Auth
 def start_payment_plan(
     context: Context, member_id: str, total: Money, count: int, frequency: Frequency, first_due: date
 ) -> str:
-    """Agree a payment plan with a member who has a payment method; returns its id. Raises DomainError for impossible terms."""
+    """Agree a payment plan with a member; returns its id. Raises DomainError for impossible terms."""
     if count < 1 or total.cents < count:
         raise DomainError("A payment plan needs at least one instalment, and at least one cent in each.")
     with context.database.unit_of_work() as session:

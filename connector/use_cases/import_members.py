@@ -18,7 +18,8 @@ from sqlalchemy.orm import Session
 from connector import ids
 from connector.billing.clinics import location_by_slug
 from connector.billing.contracts import AgreementStatus, Contract
-from connector.billing.member_file import MemberFileRules, MemberRow, RefusedRow, person_key, read_member_file
+from connector.billing.member_cells import MemberFileRules, MemberRow, person_key
+from connector.billing.member_file import RefusedRow, read_member_file
 from connector.billing.members import Member
 from connector.billing.plans import plan_by_name
 from connector.billing.schedule import Frequency
@@ -162,20 +163,17 @@ def _known(session: Session, offer: _Offer, rows: Sequence[MemberRow]) -> frozen
 
 
 def _waiting(session: Session, offer: _Offer, rows: Sequence[MemberRow]) -> dict[str, list[tuple[str, bool]]]:
-    """By external id: the pending contracts for this plan, and whether their invitation has yet to be begun.
-
-    An invitation begins by making the member a customer at the processor, so that tells.
-    """
+    """By external id: the pending contracts for this plan, and whether their invitation has yet to be sent."""
     wanted = [row.external_id for row in rows]
     pending = (
-        select(Member.external_id, Contract.id, Member.processor_customer_id, Member.email)
+        select(Member.external_id, Contract.id, Contract.invited_at, Member.email)
         .join(Contract, Contract.member_id == Member.id)
         .where(Member.location_id == offer.location_id, Member.external_id.in_(wanted))
         .where(Contract.status == AgreementStatus.PENDING, Contract.plan_id == offer.plan_id)
     )
     found: dict[str, list[tuple[str, bool]]] = {}
-    for external_id, contract_id, customer_id, email in session.execute(pending):
-        found.setdefault(external_id, []).append((contract_id, customer_id is None and email != ""))
+    for external_id, contract_id, invited_at, email in session.execute(pending):
+        found.setdefault(external_id, []).append((contract_id, invited_at is None and email != ""))
     return found
 
 

@@ -70,7 +70,7 @@ def link_members(
 
 
 def examine(adapter: PmsAdapter, member: Member) -> Decision:
-    """Search the practice system for a member and decide, without keeping anything. Raises EdgeError when it is away."""
+    """Search the practice system for a member and decide; keeps nothing. Raises EdgeError when it is away."""
     person = person_of_member(member)
     found = {
         patient.id: person_of(patient) for query in queries_for(person) for patient in adapter.find_patients(query)

@@ -18,8 +18,9 @@ from connector.ledger import recipes
 from connector.ledger.journal import Booking, post
 from connector.ledger.write_back.models import Leg, WriteBack
 from connector.ledger.write_back.queue import Order, enqueue
+from connector.ledger.write_back.reference import reversal_reference
 from connector.use_cases.context import Context
-from connector.use_cases.settle_charge import mark_overdue, reference_of
+from connector.use_cases.settle_charge import mark_overdue
 
 log = structlog.get_logger()
 
@@ -75,7 +76,7 @@ def _record(context: Context, report: ReturnReport) -> bool:
             member_id=payment.member_id,
             source_id=returned.id,
             leg=Leg.REVERSAL,
-            reference=f"{reference_of(payment.charge_id)}R{number + 1}",
+            reference=reversal_reference(payment.charge_id, number + 1),
             amount=report.amount,
             entry_date=returned.business_date,
             payment_type=original.payment_type,

@@ -26,7 +26,7 @@ from connector.use_cases.context import Context
 
 
 def report_day(context: Context, location: Location, day: date) -> DayReport:
-    """Compare the day as it stands now. A book that cannot be read is named in `problems`, the rest is still compared."""
+    """Compare the day as it stands now. A book that cannot be read is named in `problems`; the rest is compared."""
     problems: list[str] = []
     sheet = _day_sheet(context, location, day, problems)
     movements = _movements(context, location, day, problems)

@@ -1,7 +1,7 @@
 """Charge what is due: issue the invoices of due periods and instalments, then collect them through Stripe.
 
 Issuing commits the invoice, the charge and the attempt together, before Stripe hears of anything. Running it twice, or
-in two processes at once, issues nothing twice: the period is part of a unique key and the due date moves in the same step.
+in two processes at once, issues nothing twice: the period is part of a unique key, and the due date moves with it.
 """
 
 from __future__ import annotations

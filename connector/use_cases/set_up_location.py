@@ -53,7 +53,7 @@ def add_location(
     pms_settings: Mapping[str, str],
     clinic: str = "",
 ) -> str:
-    """Add a location with the starter plans; returns its id. Raises DomainError and adds nothing when something is off."""
+    """Add a location with the starter plans; returns its id. Raises DomainError, and then adds nothing."""
     if not slug or not slug.replace("-", "").isalnum() or not slug.isascii() or slug != slug.lower():
         raise DomainError(f"{slug!r} cannot be a short name: use lower-case letters, digits and hyphens.")
     if not name.strip():
@@ -95,7 +95,7 @@ def add_location(
 
 
 def add_plan(context: Context, *, location_slug: str, name: str, prices: Mapping[Frequency, str]) -> str:
-    """Add a membership plan with its price per frequency; returns its id. Raises DomainError when it exists or has no price."""
+    """Add a membership plan; returns its id. Raises DomainError when it exists already or has no price."""
     if not prices:
         raise DomainError("A plan needs at least one price, e.g. --price monthly=29.90.")
     with context.database.read() as session:

@@ -25,6 +25,7 @@ from connector.ledger import recipes
 from connector.ledger.journal import Booking, post
 from connector.ledger.write_back.models import Leg
 from connector.ledger.write_back.queue import Order, enqueue
+from connector.ledger.write_back.reference import payment_reference
 from connector.matching.models import PatientLink
 from connector.use_cases.context import Context
 
@@ -59,11 +60,6 @@ def settle_charge(context: Context, charge_id: str, report: ChargeReport, *, ref
                 _fail(session, context, charge, attempt, report)
             case _:
                 pass
-
-
-def reference_of(charge_id: str) -> str:
-    """Our mark on entries in the practice system: at most 25 characters, neutral, and the same for ever."""
-    return f"SP{charge_id.partition('_')[2]}"
 
 
 def _succeed(
@@ -145,7 +141,7 @@ def live_patient(session: Session, member_id: str) -> str | None:
 
 
 def _clear_overdue(session: Session, invoice: Invoice) -> None:
-    """Paid late keeps the anchor; the agreement is active again once nothing of it is overdue. A plan may be complete."""
+    """Paid late keeps the anchor; an agreement is active again once nothing is overdue. A plan may be complete."""
     agreement = agreement_of(session, invoice)
     same = (
         Invoice.contract_id == invoice.contract_id
@@ -183,7 +179,7 @@ def _order(payment: Payment, invoice: Invoice) -> Order:
         member_id=payment.member_id,
         source_id=payment.id,
         leg=Leg.PAYMENT,
-        reference=reference_of(payment.charge_id),
+        reference=payment_reference(payment.charge_id),
         amount=payment.amount,
         entry_date=payment.business_date,
         payment_type=PAYMENT_TYPES[payment.method_kind],

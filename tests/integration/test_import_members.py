@@ -180,12 +180,12 @@ def test_a_person_who_is_in_is_never_altered(context: Context, file: Path) -> No
     assert stored(context) == before
 
 
-def test_an_invitation_is_asked_for_until_it_was_begun(context: Context, file: Path) -> None:
-    """A caller who died before inviting is told again; once a member is a customer at Stripe, no more."""
+def test_an_invitation_is_asked_for_until_it_was_sent(context: Context, file: Path) -> None:
+    """A caller who died before inviting is told again; once the message is handed over, no more."""
     contracts = run(context, write(file, person(1), person(2))).to_invite
     with context.database.unit_of_work() as session:
         invited = session.get_one(Contract, contracts[0]).member_id
-        session.execute(update(Member).where(Member.id == invited).values(processor_customer_id="cus_1"))
+        session.execute(update(Contract).where(Contract.member_id == invited).values(invited_at=context.clock.now()))
 
     again = run(context, file)
 

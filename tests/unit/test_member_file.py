@@ -10,16 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.billing.member_file import (
-    CONTINUED_MAX,
-    LINE_MAX,
-    MemberFileRules,
-    MemberRow,
-    RefusedRow,
-    holds_card_number,
-    person_key,
-    read_member_file,
-)
+from connector.billing.member_cells import MemberFileRules, MemberRow, holds_card_number, person_key
+from connector.billing.member_file import CONTINUED_MAX, LINE_MAX, RefusedRow, read_member_file
 from connector.billing.schedule import Frequency
 from connector.errors import DomainError
 

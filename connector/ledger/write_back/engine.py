@@ -170,13 +170,13 @@ class WriteBackEngine:
             return
         now = self._clock.now()
         try:
-            receipt = self._request(row)
+            self._request(row)
         except EdgeError as error:
             if isinstance(error, (NotSent, AccessDenied)):
                 tally.stop(str(error))
             change = outcome.refused(row, error, self._manifest, now)
         else:
-            change = outcome.answered(row, receipt, self._manifest, now)
+            change = outcome.answered(row, self._manifest, now)
         failpoint("write_back.sent")
         tally.count("sent")
         self._commit([change], tally)

@@ -25,7 +25,7 @@ class Finding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """What is looked for; `amount` is signed as the entry would be, `baseline` holds entries that are older than the send."""
+    """What is looked for. `amount` is signed like the entry; entries of the `baseline` are older than the send."""
 
     reference: str
     patient_id: str

@@ -18,7 +18,7 @@ from connector.pms_adapters.records import PmsEntry
 
 
 class Look:
-    """All entries of the rows' patients since the day before the oldest row was made. Raises EdgeError when incomplete."""
+    """All entries of the rows' patients since the day before the oldest row. Raises EdgeError when incomplete."""
 
     def __init__(self, database: Database, adapter: PmsAdapter, zone: ZoneInfo, rows: Sequence[WriteBack]) -> None:
         self._database = database

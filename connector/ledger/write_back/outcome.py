@@ -11,7 +11,6 @@ from connector.ledger.write_back.evidence import Evidence, Finding
 from connector.ledger.write_back.models import WriteBack
 from connector.ledger.write_back.states import WriteBackState
 from connector.pms_adapters.manifest import Manifest
-from connector.pms_adapters.records import Receipt
 
 S = WriteBackState
 
@@ -69,7 +68,7 @@ def look_failed(row: WriteBack, error: EdgeError, now: datetime) -> Change:
     return Change(row, None, row.reason, {"failed_looks": failed, "next_attempt_at": now + pause(failed)})
 
 
-def answered(row: WriteBack, receipt: Receipt, manifest: Manifest, now: datetime) -> Change:
+def answered(row: WriteBack, manifest: Manifest, now: datetime) -> Change:
     """The practice system said yes: a claim, to be proven by reading back."""
     wait = BACK_OFF if manifest.asynchronous else manifest.visibility_delay
     return Change(row, S.ACCEPTED, None, {"next_attempt_at": now + wait})

@@ -40,7 +40,7 @@ class Order:
 
 
 def enqueue(session: Session, orders: Iterable[tuple[Order, str | None]], now: datetime) -> None:
-    """Add orders, each with the linked patient's id or None. A second row for one source and leg breaks the unique key."""
+    """Add orders, each with the linked patient's id or None. A second row for a source and leg is refused."""
     rows = [_row(order, patient_id, now) for order, patient_id in orders]
     if not rows:
         return
@@ -172,7 +172,7 @@ def post_by_person(session: Session, write_back_id: str, now: datetime, actor: s
 
 
 def mark_recorded(session: Session, write_back_id: str, now: datetime, actor: str) -> None:
-    """Note that a person has typed the amount into the practice system. Raises DomainError when it may be there already."""
+    """Note that a person typed the amount into the practice system. Raises DomainError when it may be there already."""
     row = find(session, write_back_id)
     if S.RECORDED not in _steps_of(row):
         raise DomainError(f"The write-back {row.id} is {row.state}: it cannot be marked as recorded.")

@@ -73,6 +73,6 @@ def _enough(rows: csv.DictReader[str], members: int) -> Iterator[dict[str, str]]
 
 def _plausible(text: str) -> bool:
     try:
-        return not text or 1900 <= date.fromisoformat(text).year
+        return not text or date.fromisoformat(text).year >= 1900
     except ValueError:
         return False

@@ -1,4 +1,4 @@
-"""Three months of the demo practice, day by day: what the patients, the front desk and bad luck do, and our own work."""
+"""Three months of the demo practice, day by day: what patients, front desk and bad luck do, and our own work."""
 
 from __future__ import annotations
 

@@ -211,6 +211,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("anchor", sa.Date(), nullable=True),
+        sa.Column("invited_at", Instant(), nullable=True),
         sa.Column("next_period", CENTS_OR_COUNT, nullable=False),
         sa.Column("next_due", sa.Date(), nullable=True),
         sa.Column("created_at", Instant(), nullable=False),
