@@ -19,9 +19,11 @@ def application(settings: Settings, clock: Clock | None = None) -> Iterator[Cont
     clock = clock or (MovableClock(settings.clock.now) if settings.clock.now else SystemClock())
     database = Database(settings.database_url)
     connections = PmsConnections(clock)
+    processor = StripeProcessor(settings.stripe)
     try:
         prepare(database)
-        yield Context(database, clock, StripeProcessor(settings.stripe), connections)
+        yield Context(database, clock, processor, connections)
     finally:
         connections.close()
+        processor.close()
         database.close()

@@ -179,7 +179,7 @@ def _methods(session: Session, member_ids: set[str]) -> dict[str, str]:
     query = select(PaymentMethod.member_id, PaymentMethod.id).where(
         PaymentMethod.member_id.in_(member_ids), PaymentMethod.usable.is_(True)
     )
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())
 
 
 def _invoice(agreement: Contract | PaymentPlan, collectable: bool, now: datetime) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import httpx
 import stripe
 
 from connector.errors import AccessDenied, EdgeError, NotSent, OutcomeUnknown, RateLimited, Rejected
@@ -18,8 +19,13 @@ API_VERSION = "2026-10-28.endive"
 RETRIES = 2
 
 
-def build_client(settings: StripeSettings) -> stripe.StripeClient:
-    """A client with pinned API version, bounded waits, and no telemetry."""
+def open_http(settings: StripeSettings) -> stripe.HTTPXClient:
+    """The connections to Stripe, with bounded waits; whoever opens them closes them."""
+    return stripe.HTTPXClient(allow_sync_methods=True, timeout=settings.timeout_seconds)
+
+
+def build_client(settings: StripeSettings, http: stripe.HTTPXClient) -> stripe.StripeClient:
+    """A client with pinned API version and no telemetry."""
     stripe.enable_telemetry = False
     base = {"api": settings.api_base} if settings.api_base != STRIPE_API else {}
     return stripe.StripeClient(
@@ -27,7 +33,7 @@ def build_client(settings: StripeSettings) -> stripe.StripeClient:
         stripe_version=API_VERSION,
         max_network_retries=RETRIES,
         base_addresses=base,  # type: ignore[arg-type]
-        http_client=stripe.HTTPXClient(allow_sync_methods=True, timeout=settings.timeout_seconds),
+        http_client=http,
     )
 
 
@@ -55,7 +61,7 @@ def translate(action: str, error: stripe.StripeError) -> EdgeError:
         return Rejected(f"{where}: the same key was sent with other details; a person must look at this item.")
     if isinstance(error, stripe.InvalidRequestError):
         return Rejected(f"{where}: a person must look at this item.")
-    if isinstance(error, stripe.APIConnectionError) and "Connect" in str(error) and "Timeout" not in str(error):
+    if isinstance(error.__cause__, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)):
         return NotSent(f"Stripe could not be reached to {action}: check the internet connection.")
     return OutcomeUnknown(
         f"Stripe gave no clear answer to: {action} (status {status}). It is asked again with the same key."

@@ -19,7 +19,7 @@ from connector.billing.processor import (
     ReturnReport,
 )
 from connector.billing.stripe import mapping
-from connector.billing.stripe.client import build_client, translated
+from connector.billing.stripe.client import build_client, open_http, translated
 from connector.errors import Rejected
 from connector.money import Money
 from connector.settings import StripeSettings
@@ -33,8 +33,13 @@ class StripeProcessor:
     """One Stripe account."""
 
     def __init__(self, settings: StripeSettings) -> None:
-        self._stripe = build_client(settings).v1
+        self._http = open_http(settings)
+        self._stripe = build_client(settings, self._http).v1
         self._success_url = settings.success_url
+
+    def close(self) -> None:
+        """Give up the connections."""
+        self._http.close()  # type: ignore[no-untyped-call]
 
     def create_customer(self, key: str, member_id: str) -> str:
         with translated("create the customer"):

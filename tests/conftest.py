@@ -1,0 +1,32 @@
+"""Fixtures for tests of the whole main job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import stripe
+
+from tests.support.practice import Practice
+from tests.support.practice_setup import migrated_template, running_practice
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated empty database file."""
+    return migrated_template(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture
+def hasty_stripe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stripe's library waits between its attempts; how long is of no interest here."""
+    monkeypatch.setattr(stripe.HTTPClient, "INITIAL_DELAY", 0.0)
+    monkeypatch.setattr(stripe.HTTPClient, "MAX_DELAY", 0.0)
+
+
+@pytest.fixture
+def practice(tmp_path: Path, template: Path, hasty_stripe: None) -> Iterator[Practice]:
+    """A practice of its own for one test."""
+    with running_practice(tmp_path, template) as running:
+        yield running

@@ -1,0 +1,48 @@
+"""An ASGI wrapper that keeps every exchange with a simulated Stripe, to be checked against the API document."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tests.support.stripe_schema import violations
+
+
+class Recorder:
+    """Passes everything on unchanged. `violations()` says what broke the document, and which POSTs had no key."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.exchanges: list[tuple[str, str, str, int, Any]] = []
+        self.without_key: list[str] = []
+
+    def violations(self) -> list[str]:
+        found = [text for exchange in self.exchanges for text in violations(*exchange)]
+        return found + [f"{path}: a POST without an idempotency key" for path in self.without_key]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith("/v1/"):
+            await self._app(scope, receive, send)
+            return
+        request, answer = bytearray(), bytearray()
+        status = 0
+
+        async def heard() -> Message:
+            message = await receive()
+            request.extend(message.get("body", b""))
+            return message
+
+        async def said(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            answer.extend(message.get("body", b""))
+            await send(message)
+
+        await self._app(scope, heard, said)
+        query = scope["query_string"].decode()
+        path = f"{scope['path']}?{query}" if query else scope["path"]
+        self.exchanges.append((scope["method"], path, request.decode(), status, json.loads(bytes(answer))))
+        if scope["method"] == "POST" and b"idempotency-key" not in dict(scope["headers"]):
+            self.without_key.append(scope["path"])
