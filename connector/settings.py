@@ -136,7 +136,7 @@ def load_settings(**overrides: object) -> Settings:
     try:
         settings = Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
-        mistakes = (f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors())
+        mistakes = (f"{'.'.join(map(str, item['loc']))}: {_plain(item['msg'])}" for item in error.errors())
         raise DomainError(f"The settings cannot be used. {'; '.join(mistakes)}.") from None
     except ValueError as error:
         raise DomainError(f"The configuration file cannot be read: {error}.") from None
@@ -146,6 +146,11 @@ def load_settings(**overrides: object) -> Settings:
             "or point CONNECTOR_STRIPE__API_BASE at a sandbox on this machine."
         )
     return settings
+
+
+def _plain(message: str) -> str:
+    """A message of pydantic as a part of our sentence."""
+    return message.removeprefix("Value error, ").rstrip(".")
 
 
 def _check_names() -> None:

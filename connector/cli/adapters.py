@@ -47,7 +47,7 @@ def list_all(as_json: bool) -> None:
             m.repeat_safety.value.replace("_", " "),
             m.reversal_style.value.replace("_", " "),
             "later" if m.asynchronous else "at once",
-            ", ".join(s.name if s.required else f"[{s.name}]" for s in m.settings).replace("[", r"\["),
+            ", ".join(s.name if s.required else f"[{s.name}]" for s in m.settings),
         )
         for m in manifests
     ]

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from connector.billing.clinics import Location
 from connector.cli.context import find_location, opened
-from connector.cli.output import json_option, print_json, print_table
+from connector.cli.output import fail, json_option, print_json, print_table
 from connector.errors import DomainError, EdgeError
 from connector.use_cases.set_up_location import STARTER_PLANS, add_location
 
@@ -84,8 +84,8 @@ def probe(slug: str, as_json: bool) -> None:
         print_json({"ok": result.ok, "version": result.version, "problems": list(result.problems)})
     elif result.ok:
         click.echo(f"The practice system answers (version {result.version}) and allows all that is needed.")
-    if not result.ok and not as_json:
-        raise DomainError(" ".join(result.problems))
+    if not result.ok:
+        fail(" ".join(result.problems), as_json=False)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -20,9 +20,12 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def console(*, err: bool = False) -> Console:
-    """A console that keeps its tables whole when the output is not a terminal."""
-    out = Console(stderr=err, highlight=False)
-    return out if out.is_terminal else Console(stderr=err, highlight=False, width=160)
+    """A console that keeps its tables whole when the output is not a terminal, and shows every text as it is."""
+    # What it prints comes from files and other systems: square brackets and colons in it are no instructions.
+    out = Console(stderr=err, highlight=False, markup=False, emoji=False)
+    if not out.is_terminal:
+        out.width = 160
+    return out
 
 
 def print_json(document: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 
 import click
 
@@ -22,7 +23,7 @@ def report() -> None:
 
 
 @report.command("day")
-@click.argument("date", type=DAY)
+@click.argument("date", type=DAY, metavar="DATE")
 @click.option("--location", "slug", required=True, help="Short name of the location.")
 @click.option("--format", "form", type=FORMATS, default="table", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
@@ -44,7 +45,7 @@ def day(date: datetime, slug: str, form: str, as_json: bool, close: bool) -> Non
 def print_report(result: DayReport) -> None:
     """The report as people read it."""
     title = f"{result.location}, {result.business_date:%A %d/%m/%Y}, amounts in {result.currency.upper()}"
-    figures = [(name.capitalize(), count, dollars(cents)) for name, count, cents in _shown(result)]
+    figures = [(name[0].upper() + name[1:], count, dollars(cents)) for name, count, cents in _shown(result)]
     print_table(title, ("", "Count", "Amount"), figures, right=(1, 2))
     out = console()
     if result.differences:
@@ -67,11 +68,12 @@ def _shown(result: DayReport) -> list[tuple[str, int, int]]:
     return [row for row in result.figures() if row[1] or not row[0].startswith("waiting")]
 
 
-def _rows(result: DayReport) -> list[tuple[str, str, int, str, str, str]]:
+def _rows(result: DayReport) -> list[tuple[str, str, int, Decimal | str, str, str]]:
     figures = [("figure", name, count, _amount(cents), "", "") for name, count, cents in result.figures()]
     found = [("difference", d.subject, 1, _amount(d.cents), d.detail, d.next_step) for d in result.differences]
     return [*figures, *found, *(("problem", "", 1, "", text, "") for text in result.problems)]
 
 
-def _amount(cents: int) -> str:
-    return f"{cents / 100:.2f}"
+def _amount(cents: int) -> Decimal:
+    """A number and not a text, which would be taken for a formula when it is negative."""
+    return Decimal(cents).scaleb(-2)

@@ -15,7 +15,7 @@ from connector.use_cases.work_write_backs import work_write_backs
 
 
 @click.command()
-@click.option("--location", "slug", default=None, help="Only this location's invoices.")
+@click.option("--location", "slug", default=None, help="Only this location.")
 @json_option
 def run_due(slug: str | None, as_json: bool) -> None:
     """Charge what is due now and write it to the practice systems.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from connector.cli.context import actor, find_location, opened
@@ -72,7 +74,11 @@ def work(slug: str | None, as_json: bool) -> None:
             {name: {"sent": t.sent, "confirmed": t.confirmed, "problem": t.problem} for name, t in tallies.items()}
         )
     for name, tally in tallies.items() if not as_json else ():
-        click.echo(f"{name}: {tally.sent} sent, {tally.confirmed} confirmed. {tally.problem or ''}".rstrip())
+        click.echo(f"{name}: {tally.sent} sent, {tally.confirmed} confirmed.")
+        if tally.problem:
+            click.echo(f"Problem: {tally.problem}", err=True)
+    if any(tally.problem for tally in tallies.values()):
+        sys.exit(1)
 
 
 @write_backs.command("post")
@@ -106,7 +112,7 @@ def _document(row: WriteBack) -> dict[str, object]:
         "currency",
         "entry_date",
         "state",
-        "pms_patient_id",
+        "sent_to_patient_id",
         "pms_entry_id",
     )
     return {**{name: getattr(row, name) for name in names}, "attempts": row.attempts, "reason": row.reason}

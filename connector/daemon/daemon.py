@@ -22,6 +22,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from connector.daemon.health import Health, health_app
 from connector.daemon.jobs import Job, declared
 from connector.database.lock import InstanceLock
+from connector.errors import DomainError
 from connector.settings import Settings
 from connector.use_cases.context import Context
 
@@ -53,7 +54,7 @@ class Daemon:
         """Work until a signal asks to stop. Raises DomainError when another daemon has this database."""
         self._lock.acquire()
         try:
-            listener = socket.create_server(("127.0.0.1", self._settings.port))
+            listener = self._listener()
             for number in SIGNALS:
                 signal.signal(number, self._on_signal)
             web = threading.Thread(target=self._server.run, kwargs={"sockets": [listener]}, name="health")
@@ -65,6 +66,14 @@ class Daemon:
             self._shut_down(web)
         finally:
             self._lock.release()
+
+    def _listener(self) -> socket.socket:
+        try:
+            return socket.create_server(("127.0.0.1", self._settings.port))
+        except OSError:
+            raise DomainError(
+                f"The port {self._settings.port} of the health page is taken: set CONNECTOR_DAEMON__PORT to another."
+            ) from None
 
     def _schedule(self) -> None:
         for job in declared(self._settings):

@@ -108,14 +108,20 @@ def _sqlite_engine(url: str, *, readonly: bool) -> Engine:
         # The driver's own transaction handling emits no BEGIN before reads; ours does, below.
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in (
-            f"busy_timeout={BUSY_TIMEOUT_MS}",
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            f"query_only={'ON' if readonly else 'OFF'}",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
+        try:
+            for pragma in (
+                f"busy_timeout={BUSY_TIMEOUT_MS}",
+                "journal_mode=WAL",
+                "synchronous=FULL",
+                "foreign_keys=ON",
+                f"query_only={'ON' if readonly else 'OFF'}",
+            ):
+                cursor.execute(f"PRAGMA {pragma}")
+        except sqlite.OperationalError:
+            raise
+        except sqlite.DatabaseError:
+            message = "The database file is damaged, or is no database: put it aside and restore a backup."
+            raise DatabaseUnavailable(message) from None
         cursor.close()
 
     @event.listens_for(engine, "begin")

@@ -10,19 +10,16 @@ from __future__ import annotations
 
 import json
 import logging
-import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from decimal import Decimal
-from types import TracebackType
-from typing import Protocol, Self, cast
 
 import httpx
 from tenacity import Retrying, retry_if_exception_type, wait_random_exponential
 
 from connector.errors import AccessDenied, EdgeError, NotSent, OutcomeUnknown, RateLimited, Rejected, UnexpectedResponse
+from connector.pms_adapters.watchdog import Watchdog
 
 CONNECT_SECONDS = 10.0
 MAX_BODY_BYTES = 20_000_000
@@ -32,6 +29,13 @@ READ_ATTEMPTS = 3
 for _library in ("httpx", "httpcore"):
     logging.getLogger(_library).setLevel(logging.WARNING)
 
+_HEADERS = {
+    "User-Agent": "smilepass-connector",
+    "Accept": "*/*",
+    # A compressed answer could grow beyond every limit, so none is asked for and none is unpacked.
+    "Accept-Encoding": "identity",
+    "Connection": "close",
+}
 _NEVER_CONNECTED = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -117,17 +121,14 @@ class HttpTransport:
         self._is_refusal = is_refusal
         self._max_body_bytes = max_body_bytes
         self._sleep = sleep
-        self._client = httpx.Client(
-            # A compressed answer could grow beyond every limit, so none is asked for and none is unpacked.
-            headers={**headers, "Accept-Encoding": "identity", "Connection": "close"},
-            limits=httpx.Limits(max_keepalive_connections=0),
-            follow_redirects=False,
-            trust_env=False,
-        )
+        self._headers = {**_HEADERS, **headers}
+        # The layer below the library's client: no redirects, cookies or proxies that would have to be switched off.
+        self._http = httpx.HTTPTransport(limits=httpx.Limits(max_keepalive_connections=0), trust_env=False)
+        self._watchdog = Watchdog()
 
     def close(self) -> None:
         """Give up the connections."""
-        self._client.close()
+        self._http.close()
 
     def read(self, resource: str, path: str, params: Mapping[str, str | int], deadline: Deadline) -> object:
         """GET a JSON value, with a few attempts inside the deadline. Raises what the port allows to reads."""
@@ -197,21 +198,21 @@ class HttpTransport:
         connect = min(CONNECT_SECONDS, remaining / 3)
         timeout = httpx.Timeout(remaining, connect=connect, pool=connect)
         try:
-            with _Watchdog(remaining) as watchdog:
-                request = self._client.build_request(
+            with self._watchdog.over(remaining) as watch:
+                request = httpx.Request(
                     method,
                     f"{self._base_url}/{path}",
                     params=dict(params) or None,
+                    headers=self._headers,
                     content=content,
-                    timeout=timeout,
-                    extensions={"trace": watchdog.trace},
+                    extensions={"timeout": timeout.as_dict(), "trace": watch.trace},
                 )
-                response = self._client.send(request, stream=True)
+                response = self._http.handle_request(request)
                 try:
                     body = self._body(response)
                 finally:
                     response.close()
-                watchdog.check()
+                watch.check()
                 return response.status_code, body
         except (*_NEVER_CONNECTED, httpx.InvalidURL) as error:
             text = (
@@ -276,59 +277,3 @@ def _text(body: bytes) -> str:
 
 class _TooLargeError(Exception):
     """The body is larger than the limit."""
-
-
-class _NetworkStream(Protocol):
-    """The part that is used here of what the library passes to trace functions."""
-
-    def get_extra_info(self, info: str) -> socket.socket: ...
-
-    def close(self) -> None: ...
-
-
-class _Watchdog:
-    """Breaks a request's connection when the deadline passes.
-
-    The library's timeouts start anew with every received byte, so a server that drips its header could hold a call for
-    ever. Only another thread can interrupt that wait; the connection is learned from the library's trace events.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._timer = threading.Timer(seconds, self._expire)
-        self._timer.daemon = True
-        self._lock = threading.Lock()
-        self._expired = False
-        self._socket: socket.socket | None = None
-
-    def __enter__(self) -> Self:
-        self._timer.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._timer.cancel()
-
-    def trace(self, event: str, info: Mapping[str, object]) -> None:
-        """Take note of the connection as soon as it stands; refuse it when it came too late to send anything."""
-        if event not in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
-            return
-        stream = cast("_NetworkStream", info["return_value"])
-        with self._lock:
-            self._socket = stream.get_extra_info("socket")
-            if self._expired:
-                stream.close()
-                raise httpx.ConnectTimeout("The deadline passed while connecting.")
-
-    def check(self) -> None:
-        """Raise when the deadline passed: a body that ends with its connection would look whole after the break."""
-        if self._expired:
-            raise httpx.ReadTimeout("The deadline passed while reading.")
-
-    def _expire(self) -> None:
-        with self._lock:
-            self._expired = True
-            if self._socket is not None:
-                # Plain shutdown, below TLS, wakes the thread that waits for this socket; it may be closed already.
-                with suppress(OSError):
-                    socket.socket.shutdown(self._socket, socket.SHUT_RDWR)

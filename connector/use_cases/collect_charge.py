@@ -47,7 +47,7 @@ def collect_charge(context: Context, attempt_id: str) -> None:
         settle_charge(
             context, charge.id, ChargeReport(charge.processor_id or "", ChargeStatus.OPEN, REFUSED), refused=True
         )
-    except OutcomeUnknown:
+    except (OutcomeUnknown, InvariantBroken):
         _postpone(context, attempt)
         raise
 

@@ -16,7 +16,7 @@ from connector import ids
 from connector.billing.charges import Charge, Payment, Payout, ReturnKind
 from connector.billing.inbox import InboxEvent, open_events, read_from, store
 from connector.billing.processor import EventKind
-from connector.errors import AccessDenied, EdgeError, NotSent, OutcomeUnknown, RateLimited
+from connector.errors import AccessDenied, EdgeError, InvariantBroken, NotSent, OutcomeUnknown, RateLimited
 from connector.ledger import recipes
 from connector.ledger.journal import Booking, post
 from connector.use_cases.context import Context
@@ -91,7 +91,7 @@ def _act(context: Context, event: InboxEvent, report: NewsReport) -> bool:
         known = _ACTIONS[event.kind](context, event.object_id)
     except (NotSent, AccessDenied, RateLimited, OutcomeUnknown):
         raise
-    except EdgeError as error:
+    except (EdgeError, InvariantBroken) as error:
         with context.database.unit_of_work() as session:
             failures = event.deliveries_failed + 1
             session.execute(update(InboxEvent).where(InboxEvent.id == event.id).values(deliveries_failed=failures))

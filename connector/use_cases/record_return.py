@@ -83,7 +83,6 @@ def _record(context: Context, report: ReturnReport) -> bool:
             note=f"SmilePass {report.kind} of {original.reference}",
             reverses_id=original.id,
         )
-        # It goes to the patient who got the payment, also when the member was linked to another one since.
-        enqueue(session, [(order, original.pms_patient_id)], now)
+        enqueue(session, [(order, original.sent_to_patient_id or original.pms_patient_id)], now)
         log.info("payment.returned", payment_id=payment.id, kind=report.kind.value, cents=report.amount.cents)
     return True

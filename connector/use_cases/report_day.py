@@ -127,7 +127,7 @@ def _written_elsewhere(session: Session, location: Location, sheet: Sequence[Pms
 
 
 def _written(row: WriteBack) -> Written:
-    return Written(row.reference, row.pms_entry_id or "", row.pms_patient_id or "", _signed(row), row.entry_date)
+    return Written(row.reference, row.pms_entry_id or "", row.sent_to_patient_id or "", _signed(row), row.entry_date)
 
 
 def _recorded(payments: Sequence[Payment], returns: Sequence[ReturnedPayment]) -> list[Recorded]:

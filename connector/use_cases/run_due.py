@@ -23,7 +23,7 @@ from connector.billing.contracts import BILLABLE, AgreementStatus, Contract, Pay
 from connector.billing.invoices import Invoice, InvoiceStatus
 from connector.billing.members import PaymentMethod
 from connector.clock import business_date
-from connector.errors import EdgeError, OutcomeUnknown
+from connector.errors import EdgeError, InvariantBroken, OutcomeUnknown
 from connector.ledger import recipes
 from connector.ledger.accounts import Account
 from connector.ledger.journal import Booking, post
@@ -75,7 +75,7 @@ def run_due(context: Context, location_id: str | None = None, mapper: Mapper = m
     for location in locations:
         if location_id in (None, location.id):
             issue_due(context, location, report)
-    collect_open(context, report, mapper)
+    collect_open(context, report, location_id, mapper)
     log.info("run_due.done", invoiced=report.invoiced, charged=report.charged, problems=len(report.problems))
     return report
 
@@ -95,8 +95,8 @@ def issue_due(context: Context, location: Location, report: DueReport) -> None:
             return
 
 
-def collect_open(context: Context, report: DueReport, mapper: Mapper = map) -> None:
-    """Work off all attempts whose time has come.
+def collect_open(context: Context, report: DueReport, location_id: str | None = None, mapper: Mapper = map) -> None:
+    """Work off all attempts whose time has come, at one location or all.
 
     A single unclear answer is asked again later; a connection that is down, or unclear several times, ends the run.
     """
@@ -106,18 +106,18 @@ def collect_open(context: Context, report: DueReport, mapper: Mapper = map) -> N
             return
         try:
             collect_charge(context, attempt_id)
-        except OutcomeUnknown as error:
+        except (OutcomeUnknown, InvariantBroken) as error:
             report.problem(str(error), stop=False)
         except EdgeError as error:
             report.problem(str(error), stop=True)
         else:
             report.count_charge()
 
-    while not report.stopped and (attempts := _open_attempts(context)):
+    while not report.stopped and (attempts := _open_attempts(context, location_id)):
         list(mapper(collect, attempts))
 
 
-def _open_attempts(context: Context) -> list[str]:
+def _open_attempts(context: Context, location_id: str | None) -> list[str]:
     work = (AttemptState.PLANNED, AttemptState.SENDING, AttemptState.PROCESSING)
     query = (
         select(ChargeAttempt.id)
@@ -125,6 +125,8 @@ def _open_attempts(context: Context) -> list[str]:
         .order_by(ChargeAttempt.next_check_at, ChargeAttempt.id)
         .limit(BATCH)
     )
+    if location_id is not None:
+        query = query.where(ChargeAttempt.location_id == location_id)
     with context.database.read() as session:
         return list(session.scalars(query))
 

@@ -162,7 +162,7 @@ class Outside:
 @contextmanager
 def outside(folder: Path, people: int = 3) -> Iterator[Outside]:
     """Both sandboxes as processes, the office with the first of PEOPLE, the clocks at MONDAY."""
-    patients = _table(folder / "patients.csv", people, id="P{}")
+    patients = people_file(folder / "patients.csv", people, id="P{}")
     with stripe_at(folder) as stripe, office_at(folder, patients=patients) as office:
         pair = Outside(stripe, office, people)
         pair.move_clock(MONDAY)
@@ -256,21 +256,11 @@ class Installation:
         }
         return [part for name, value in {**fields, **changed}.items() for part in ("--pms-setting", f"{name}={value}")]
 
-    def import_people(self, count: int, frequency: str = "weekly", method: str = CARD, **columns: str) -> Any:
+    def import_people(self, count: int, frequency: str = "weekly", method: str = CARD) -> Any:
         """Import the first of PEOPLE with a payment method, so that their contracts start at once."""
-        file = _table(
-            self.folder / "members.csv", count, id="M{}", email="{}@canary.example", frequency=frequency, **columns
-        )
-        if method:
-            file = _table(
-                file,
-                count,
-                id="M{}",
-                email="m{}@canary.example",
-                frequency=frequency,
-                stripe_payment_method=method,
-                **columns,
-            )
+        file = self.folder / "members.csv"
+        fields = {"id": "M{}", "email": "m{}@canary.example", "frequency": frequency, "stripe_payment_method": method}
+        people_file(file, count, **fields)
         return self.json("import-members", str(file), "--location", SLUG, "--plan", "Essential")
 
     def write_backs(self) -> list[WriteBack]:
@@ -334,7 +324,7 @@ def health(port: int) -> httpx.Response:
     return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=10, trust_env=False)
 
 
-def _table(file: Path, people: int, **columns: str) -> Path:
+def people_file(file: Path, people: int, **columns: str) -> Path:
     """A CSV file of the first people; `{}` in a further column stands for the person's number."""
     with file.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)

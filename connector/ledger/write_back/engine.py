@@ -15,7 +15,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
 from connector.clock import Clock
@@ -23,10 +23,10 @@ from connector.database.engine import Database
 from connector.errors import AccessDenied, EdgeError, NotSent
 from connector.failpoints import failpoint
 from connector.ledger.write_back import outcome
-from connector.ledger.write_back.look import Look, patient_of
+from connector.ledger.write_back.look import Look, recipient
 from connector.ledger.write_back.models import Leg, WriteBack
 from connector.ledger.write_back.outcome import Change
-from connector.ledger.write_back.queue import step
+from connector.ledger.write_back.queue import amend, step
 from connector.ledger.write_back.states import WriteBackState
 from connector.pms_adapters.port import PmsAdapter
 from connector.pms_adapters.records import PaymentCommand, Receipt, ReversalCommand
@@ -36,7 +36,7 @@ log = structlog.get_logger()
 S = WriteBackState
 
 ROUND = 200
-"""Rows of one round: they share one look before and one read-back after."""
+"""Rows of one round: they share one look."""
 LEASE_MARGIN = timedelta(seconds=30)
 
 Mapper = Callable[[Callable[[WriteBack], None], Sequence[WriteBack]], Iterable[None]]
@@ -93,8 +93,14 @@ class WriteBackEngine:
         try:
             self._recover(tally)
             self._settle_open(tally)
+            sent: list[WriteBack] = []
             while tally.problem is None and (rows := self._due(S.QUEUED)):
-                self._send_round(rows, tally)
+                # One look proves what the round before has sent and shows what is there before this one.
+                look = self._look([*sent, *rows])
+                self._confirm(sent, look, tally)
+                sent = self._send_round(rows, look, tally)
+            if sent:
+                self._confirm(sent, self._look(sent), tally)
         except EdgeError as error:
             tally.stop(str(error))
         return tally
@@ -131,9 +137,8 @@ class WriteBackEngine:
         ]
         self._commit(changes, tally)
 
-    def _send_round(self, rows: Sequence[WriteBack], tally: Tally) -> None:
-        """One look for all rows; what is there already is adopted; the rest is sent and then read back together."""
-        look = self._look(rows)
+    def _send_round(self, rows: Sequence[WriteBack], look: Look, tally: Tally) -> list[WriteBack]:
+        """Adopt what is there already and send the rest. Returns the rows that can be read back at once."""
         now = self._clock.now()
         there, fresh = [], []
         for row in rows:
@@ -149,15 +154,12 @@ class WriteBackEngine:
                 self._send(row, look.ids_of(row), tally)
 
         list(self._mapper(send, fresh))
-        if not self._manifest.asynchronous:
-            self._confirm_at_once([row for row in fresh if row.state is S.ACCEPTED], tally)
+        return [row for row in fresh if row.state is S.ACCEPTED and not self._manifest.asynchronous]
 
-    def _confirm_at_once(self, rows: Sequence[WriteBack], tally: Tally) -> None:
-        """Read back what was just accepted. Being there proves it; not being there proves nothing before its time."""
-        if rows:
-            look = self._look(rows)
-            now = self._clock.now()
-            self._commit([change for row in rows if (change := outcome.found(row, look.by_reference(row), now))], tally)
+    def _confirm(self, rows: Sequence[WriteBack], look: Look, tally: Tally) -> None:
+        """Judge what was just accepted. Being there proves it; not being there proves nothing before its time."""
+        now = self._clock.now()
+        self._commit([change for row in rows if (change := outcome.found(row, look.by_reference(row), now))], tally)
 
     def _send(self, row: WriteBack, baseline: list[str], tally: Tally) -> None:
         """Claim, send once, commit the outcome. Any error that is not a clear answer makes the outcome unknown."""
@@ -189,7 +191,8 @@ class WriteBackEngine:
             "fence": row.fence + 1,
             "lease_until": now + self._lease,
             "sent_at": now,
-            "baseline": row.baseline if row.attempts else baseline,
+            "sent_to_patient_id": row.pms_patient_id,
+            "baseline": row.baseline if row.sent_to_patient_id == row.pms_patient_id else baseline,
             "looks": 0,
             "failed_looks": 0,
         }
@@ -202,7 +205,7 @@ class WriteBackEngine:
         return won
 
     def _request(self, row: WriteBack) -> Receipt:
-        patient = patient_of(row)
+        patient = recipient(row)
         shared = (row.amount, row.entry_date, row.payment_type, row.note)
         if row.leg is Leg.PAYMENT:
             return self._adapter.record_payment(PaymentCommand(row.reference, patient, *shared))
@@ -219,7 +222,7 @@ class WriteBackEngine:
         """Rows in that state whose time has come, oldest first. A reversal waits until its original is confirmed."""
         original = aliased(WriteBack)
         query = (
-            select(WriteBack)
+            select(WriteBack, original.sent_to_patient_id)
             .outerjoin(original, original.id == WriteBack.reverses_id)
             .where(WriteBack.location_id == self._location_id, WriteBack.state == state)
             .where(WriteBack.next_attempt_at <= self._clock.now())
@@ -228,7 +231,11 @@ class WriteBackEngine:
             .limit(ROUND)
         )
         with self._database.read() as session:
-            return list(session.scalars(query))
+            rows = session.execute(query).all()
+        for row, original_went_to in rows:
+            # What was given back belongs where the payment stands, also when the member is linked elsewhere by now.
+            row.pms_patient_id = original_went_to or row.pms_patient_id
+        return [row for row, _ in rows]
 
     def _commit(self, changes: Sequence[Change], tally: Tally) -> None:
         """Keep the outcomes; one whose claim was lost meanwhile is dropped, because its taker decides."""
@@ -247,10 +254,5 @@ class WriteBackEngine:
         row = change.row
         if change.after is not None:
             return step(session, row, change.after, now, reason=change.reason, **change.columns)
-        session.execute(
-            update(WriteBack)
-            .where(WriteBack.id == row.id, WriteBack.state == row.state, WriteBack.fence == row.fence)
-            .values(**change.columns)
-            .execution_options(synchronize_session=False)
-        )
+        amend(session, row, change.columns)
         return False

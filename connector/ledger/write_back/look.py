@@ -25,18 +25,19 @@ class Look:
         self._by_patient: dict[str, list[PmsEntry]] = defaultdict(list)
         self._by_reference: dict[str, list[PmsEntry]] = defaultdict(list)
         since = business_date(min(row.created_at for row in rows), zone) - timedelta(days=1)
-        for entry in adapter.find_entries({patient_of(row) for row in rows}, since):
+        patients = {patient for row in rows for patient in (recipient(row), searched(row))}
+        for entry in adapter.find_entries(patients, since):
             self._by_patient[entry.patient_id].append(entry)
             for reference in entry.references:
                 self._by_reference[reference].append(entry)
 
     def ids_of(self, row: WriteBack) -> list[str]:
-        """Numbers of all entries that the row's patient has now: the baseline of a send that follows."""
-        return [entry.id for entry in self._by_patient[patient_of(row)]]
+        """Numbers of all entries that the recipient has now: the baseline of a send that follows."""
+        return [entry.id for entry in self._by_patient[recipient(row)]]
 
     def by_reference(self, row: WriteBack) -> Evidence:
         """Judge by our reference alone. Before the first send nothing else can be ours."""
-        return self._judge(row, baseline=self.ids_of(row), taken=())
+        return self._judge(row, baseline=[entry.id for entry in self._by_patient[searched(row)]], taken=())
 
     def in_full(self, row: WriteBack) -> Evidence:
         """Judge also by new entries without our reference, which may be ours with the reference retyped, or a twin."""
@@ -46,7 +47,7 @@ class Look:
         return self._judge(row, baseline=row.baseline or (), taken=self._proven_for_others(row))
 
     def _judge(self, row: WriteBack, baseline: Collection[str], taken: Collection[str]) -> Evidence:
-        patient = patient_of(row)
+        patient = searched(row)
         relevant = {entry.id: entry for entry in [*self._by_patient[patient], *self._by_reference[row.reference]]}
         amount = row.amount if row.leg is Leg.PAYMENT else -row.amount
         sought = Sought(row.reference, patient, amount, row.entry_date, baseline, taken)
@@ -55,7 +56,9 @@ class Look:
     def _proven_for_others(self, row: WriteBack) -> set[str]:
         """Entries of this patient that are known to belong to other write-backs, by number or by their reference."""
         others = select(WriteBack.pms_entry_id, WriteBack.reference).where(
-            WriteBack.location_id == row.location_id, WriteBack.member_id == row.member_id, WriteBack.id != row.id
+            WriteBack.location_id == row.location_id,
+            WriteBack.sent_to_patient_id == searched(row),
+            WriteBack.id != row.id,
         )
         with self._database.read() as session:
             known = session.execute(others).all()
@@ -63,6 +66,11 @@ class Look:
         return marked | {entry_id for entry_id, _ in known if entry_id}
 
 
-def patient_of(row: WriteBack) -> str:
-    """The patient a row goes to; rows are worked on only once they have one."""
+def recipient(row: WriteBack) -> str:
+    """The patient whom the next send goes to: whom the member is linked to now."""
     return row.pms_patient_id or ""
+
+
+def searched(row: WriteBack) -> str:
+    """The patient in whose ledger the row is looked for: where it was sent, else where it will go."""
+    return row.sent_to_patient_id or recipient(row)

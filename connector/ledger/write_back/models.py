@@ -52,7 +52,9 @@ class WriteBack(Base):
     """Posted by itself once linked; otherwise a person posts it."""
     state: Mapped[WriteBackState] = mapped_column(state_column(WriteBackState))
     pms_patient_id: Mapped[str | None]
-    """The patient it was or will be sent to; fixed when it is first claimed."""
+    """Whom the member is linked to now; the next send goes there."""
+    sent_to_patient_id: Mapped[str | None]
+    """Whom the last send went to; a look searches there."""
     attempts: Mapped[int] = mapped_column(default=0)
     fence: Mapped[int] = mapped_column(default=0)
     """Counts claims: an outcome is kept only by the holder of the latest one."""

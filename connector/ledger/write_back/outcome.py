@@ -36,7 +36,9 @@ def found(row: WriteBack, evidence: Evidence, now: datetime) -> Change | None:
     """A look that is conclusive, or ambiguous for good; None when the entry is not there."""
     match evidence.finding:
         case Finding.PRESENT:
-            return Change(row, S.CONFIRMED, None, {"pms_entry_id": evidence.entry_id, "confirmed_at": now})
+            sent_to = row.sent_to_patient_id or row.pms_patient_id
+            proof = {"pms_entry_id": evidence.entry_id, "confirmed_at": now, "sent_to_patient_id": sent_to}
+            return Change(row, S.CONFIRMED, None, proof)
         case Finding.AMBIGUOUS:
             return Change(row, S.HELD, evidence.doubt)
         case Finding.ABSENT:
@@ -57,6 +59,8 @@ def absent(row: WriteBack, manifest: Manifest, now: datetime) -> Change:
         )
     if row.attempts >= ATTEMPTS_MAX:
         return Change(row, S.HELD, f"It was sent {row.attempts} times and never arrived: check the connection.")
+    if row.pms_patient_id is None:
+        return Change(row, S.UNLINKED, "It did not arrive, and the member's link was ended meanwhile.", {"looks": 0})
     return Change(row, S.QUEUED, "It did not arrive and is sent again.", {"next_attempt_at": now, "looks": 0})
 
 
@@ -76,10 +80,9 @@ def answered(row: WriteBack, manifest: Manifest, now: datetime) -> Change:
 
 def refused(row: WriteBack, error: EdgeError, manifest: Manifest, now: datetime) -> Change:
     """A write that did not end well, by the class of its error."""
-    if isinstance(error, NotSent):
-        return Change(row, S.QUEUED, str(error), {"next_attempt_at": now + pause(row.attempts)})
-    if isinstance(error, AccessDenied):
-        return Change(row, S.QUEUED, str(error), {"next_attempt_at": now + BACK_OFF})
+    if isinstance(error, (NotSent, AccessDenied)):
+        # Certainly nothing was written, so the claim does not count towards ATTEMPTS_MAX.
+        return Change(row, S.QUEUED, str(error), {"next_attempt_at": now + BACK_OFF, "attempts": row.attempts - 1})
     if isinstance(error, (Rejected, Unsupported)):
         return Change(row, S.REJECTED, str(error))
     return unclear(row, str(error), manifest, now)

@@ -5,21 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Table, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from connector import ids
 from connector.errors import DomainError
 from connector.ledger.write_back.models import Leg, WriteBack, WriteBackStep
-from connector.ledger.write_back.states import WriteBackState, check_step
+from connector.ledger.write_back.states import ABSENT, STEPS, WAITING, WriteBackState, check_step
 from connector.money import Money
 
 CONNECTOR = "connector"
 """The actor of steps that no person took."""
 
 S = WriteBackState
+
+# Built once and on the tables themselves: the mapper would triple what a step costs.
+_ROWS = cast("Table", WriteBack.__table__)
+_AMEND = update(_ROWS).where(
+    _ROWS.c.id == bindparam("read_id"),
+    _ROWS.c.state == bindparam("read_state"),
+    _ROWS.c.fence == bindparam("read_fence"),
+)
+_REMEMBER = insert(cast("Table", WriteBackStep.__table__))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,31 +119,34 @@ def step(
     The state and the fence that were read must still be there, so an outcome of a lost lease changes nothing.
     """
     check_step(row.state, after)
-    statement = (
-        update(WriteBack)
-        .where(WriteBack.id == row.id, WriteBack.state == row.state, WriteBack.fence == row.fence)
-        .values(state=after, reason=reason, **changes)
-        .execution_options(synchronize_session=False)
-    )
-    if session.execute(statement).rowcount != 1:  # type: ignore[attr-defined]
+    values = {"state": after, "reason": reason, **changes}
+    if not amend(session, row, values):
         return False
-    session.execute(insert(WriteBackStep), [history(row.id, row.state, after, now, actor, reason)])
+    session.execute(_REMEMBER, [history(row.id, row.state, after, now, actor, reason)])
     return True
 
 
-def assign_patient(session: Session, member_id: str, patient_id: str | None, now: datetime, actor: str) -> int:
-    """Follow a new link of a member (or its end, None): rows that were never sent move, all others stay.
+def amend(session: Session, row: WriteBack, values: dict[str, Any]) -> bool:
+    """Set columns of a row that is still as it was read; tells whether it was."""
+    as_read = {"read_id": row.id, "read_state": row.state, "read_fence": row.fence}
+    return session.execute(_AMEND, {**as_read, **values}).rowcount == 1  # type: ignore[attr-defined]
 
-    Returns how many rows moved.
+
+def assign_patient(session: Session, member_id: str, patient_id: str | None, now: datetime, actor: str) -> int:
+    """Follow a new link of a member, or its end (None). Returns how many rows changed their state.
+
+    Rows that are surely not in the practice system wait for the new link or go out; one that may be there already keeps
+    its state, is still looked for where it was sent, and goes to the new patient only when it proves to be absent.
     """
-    movable = (S.UNLINKED, S.READY, S.QUEUED)
     rows = session.scalars(
-        select(WriteBack).where(WriteBack.member_id == member_id, WriteBack.state.in_(movable), WriteBack.attempts == 0)
+        select(WriteBack).where(
+            WriteBack.member_id == member_id, WriteBack.leg == Leg.PAYMENT, WriteBack.state.in_(WAITING)
+        )
     ).all()
     moved = 0
     for row in rows:
-        after = _entry_state(row.automatic, patient_id)
-        if after is row.state:
+        after = _entry_state(row.automatic, patient_id) if row.state in ABSENT else row.state
+        if after is row.state or (row.state is S.REJECTED and patient_id is not None):
             row.pms_patient_id = patient_id
         else:
             moved += step(session, row, after, now, actor=actor, pms_patient_id=patient_id, next_attempt_at=now)
@@ -174,7 +186,7 @@ def post_by_person(session: Session, write_back_id: str, now: datetime, actor: s
 def mark_recorded(session: Session, write_back_id: str, now: datetime, actor: str) -> None:
     """Note that a person typed the amount into the practice system. Raises DomainError when it may be there already."""
     row = find(session, write_back_id)
-    if S.RECORDED not in _steps_of(row):
+    if S.RECORDED not in STEPS[row.state]:
         raise DomainError(f"The write-back {row.id} is {row.state}: it cannot be marked as recorded.")
     step(session, row, S.RECORDED, now, actor=actor, reason="Marked as recorded by a person.")
 
@@ -185,12 +197,6 @@ def undo_recorded(session: Session, write_back_id: str, now: datetime, actor: st
     if row.state is not S.RECORDED:
         raise DomainError(f"The write-back {row.id} is {row.state}, not recorded: there is nothing to undo.")
     step(session, row, S.READY, now, actor=actor, reason="Mark Recorded was undone.")
-
-
-def _steps_of(row: WriteBack) -> frozenset[WriteBackState]:
-    from connector.ledger.write_back.states import STEPS
-
-    return STEPS[row.state]
 
 
 def listed(session: Session, location_id: str, states: Iterable[WriteBackState], limit: int) -> list[WriteBack]:

@@ -46,9 +46,9 @@ STEPS: dict[WriteBackState, frozenset[WriteBackState]] = {
     S.QUEUED: frozenset({S.SENDING, S.CONFIRMED, S.UNLINKED, S.HELD, S.RECORDED}),
     S.SENDING: frozenset({S.ACCEPTED, S.CONFIRMED, S.REJECTED, S.UNKNOWN, S.QUEUED}),
     S.ACCEPTED: frozenset({S.CONFIRMED, S.HELD}),
-    S.UNKNOWN: frozenset({S.CONFIRMED, S.QUEUED, S.HELD}),
+    S.UNKNOWN: frozenset({S.CONFIRMED, S.QUEUED, S.UNLINKED, S.HELD}),
     S.REJECTED: frozenset({S.QUEUED, S.UNLINKED, S.RECORDED}),
-    S.HELD: frozenset({S.QUEUED, S.CONFIRMED, S.RECORDED}),
+    S.HELD: frozenset({S.QUEUED, S.UNLINKED, S.CONFIRMED, S.RECORDED}),
     S.RECORDED: frozenset({S.READY}),
     S.CONFIRMED: frozenset(),
 }
@@ -56,7 +56,8 @@ STEPS: dict[WriteBackState, frozenset[WriteBackState]] = {
 WAITING = (S.UNLINKED, S.READY, S.QUEUED, S.SENDING, S.ACCEPTED, S.UNKNOWN, S.REJECTED, S.HELD)
 """Everything that is not yet in the practice system for certain."""
 
-NEEDS_PERSON = (S.UNLINKED, S.READY, S.REJECTED, S.HELD)
+ABSENT = (S.UNLINKED, S.READY, S.QUEUED, S.REJECTED)
+"""Waiting, and surely not in the practice system: never sent, refused, or proven to be absent."""
 
 
 def check_step(before: WriteBackState, after: WriteBackState) -> None:

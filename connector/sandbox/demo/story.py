@@ -162,9 +162,7 @@ class Story:
     def _summary(self, number: int, day: date) -> str:
         with self.context.database.read() as session:
             taken = session.execute(select(func.count(), func.coalesce(func.sum(Payment.amount_cents), 0))).one()
-            states = dict(
-                session.execute(select(WriteBack.state, func.count()).group_by(WriteBack.state)).all()
-            )
+            states = dict(session.execute(select(WriteBack.state, func.count()).group_by(WriteBack.state)).all())
         waiting = sum(count for state, count in states.items() if state in WAITING)
         confirmed = states.get(WriteBackState.CONFIRMED, 0)
         week = number // 7 + 1

@@ -411,6 +411,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("pms_patient_id", sa.String(length=255), nullable=True),
+        sa.Column("sent_to_patient_id", sa.String(length=255), nullable=True),
         sa.Column("attempts", CENTS_OR_COUNT, nullable=False),
         sa.Column("fence", CENTS_OR_COUNT, nullable=False),
         sa.Column("lease_until", Instant(), nullable=True),
