@@ -35,5 +35,11 @@ check: setup
 bench: setup
 	@$(BIN)/python -m tests.benchmarks
 
+# Only for whoever changes a dependency: writes exact versions and hashes for all platforms.
+lock: setup
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-emit-find-links --no-annotate --custom-compile-command "make lock" --quiet --output-file requirements.lock
+
 clean:
 	rm -rf $(VENV) build *.egg-info
