@@ -56,12 +56,12 @@ def zone(name: str) -> ZoneInfo:
 
 
 def business_date(instant: datetime, tz: ZoneInfo) -> date:
-    """The calendar day on which `instant` falls for people in that zone."""
-    return instant.astimezone(tz).date()
+    """The calendar day on which `instant` falls for people in that zone. Raises ValueError for one without a zone."""
+    return as_utc(instant).astimezone(tz).date()
 
 
 def day_bounds(day: date, tz: ZoneInfo) -> tuple[datetime, datetime]:
-    """First instant of the day and of the next one in that zone, in UTC; 23, 24 or 25 hours apart."""
+    """First instant of the day and of the next one in that zone, in UTC; 23 to 25 hours apart."""
     start = datetime.combine(day, time.min, tz)
     end = datetime.combine(day + timedelta(days=1), time.min, tz)
     return start.astimezone(UTC), end.astimezone(UTC)

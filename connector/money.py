@@ -14,6 +14,7 @@ from functools import total_ordering
 from connector.errors import DomainError
 
 _AMOUNT = re.compile(r"(-?)([0-9]{1,9})(?:\.([0-9]{1,2}))?", re.ASCII)
+_CURRENCY = re.compile(r"[a-z]{3}")
 
 CENTS_MAX = 99_999_999
 """Largest amount of one charge: Stripe accepts eight digits."""
@@ -30,7 +31,7 @@ class Money:
     def __post_init__(self) -> None:
         if not isinstance(self.cents, int) or isinstance(self.cents, bool):
             raise TypeError("Money takes whole cents.")
-        if len(self.currency) != 3 or not self.currency.isascii() or not self.currency.islower():
+        if _CURRENCY.fullmatch(self.currency) is None:
             raise ValueError(f"{self.currency!r} is not a currency: use three lower-case letters such as 'aud'.")
 
     @classmethod

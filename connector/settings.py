@@ -28,7 +28,8 @@ class _Section(BaseModel):
 class DatabaseSettings(_Section):
     """Where state is kept. Empty: the SQLite file `connector.sqlite3` in the data directory."""
 
-    url: str = ""
+    url: str = Field(default="", repr=False)
+    """May carry a password, so it is never shown."""
 
 
 class StripeSettings(_Section):

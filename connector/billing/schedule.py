@@ -60,6 +60,8 @@ def instalments(total: Money, count: int, anchor: date, frequency: Frequency) ->
 
 
 def instalment(total: Money, count: int, anchor: date, frequency: Frequency, number: int) -> Instalment:
-    """One instalment by its number."""
+    """One instalment by its number. Raises ValueError when the plan has no such instalment."""
+    if not 1 <= number <= count:
+        raise ValueError(f"There is no instalment {number} in a plan of {count}.")
     amount = total.split(count)[number - 1]
     return Instalment(number, due_date(anchor, frequency, number - 1), amount)

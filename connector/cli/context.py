@@ -10,6 +10,7 @@ import httpx
 from sqlalchemy import select
 
 from connector.billing.clinics import Location, location_by_slug
+from connector.billing.members import Member
 from connector.clock import Clock
 from connector.daemon.application import application
 from connector.errors import DomainError
@@ -42,6 +43,15 @@ def find_location(context: Context, slug: str) -> Location:
     """The location of that short name. Raises DomainError when there is none."""
     with context.database.read() as session:
         return location_by_slug(session, slug)
+
+
+def location_of_member(context: Context, member_id: str) -> Location:
+    """The location that a member belongs to. Raises DomainError when there is no such member."""
+    with context.database.read() as session:
+        member = session.get(Member, member_id)
+        if member is None:
+            raise DomainError(f"There is no member {member_id!r}: see `connector members list`.")
+        return session.get_one(Location, member.location_id)
 
 
 def actor() -> str:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 
 import click
 
 from connector.billing.schedule import Frequency
-from connector.cli.context import mailer, opened
-from connector.cli.output import console, json_option, print_json, print_table
+from connector.cli.context import find_location, location_of_member, mailer, opened
+from connector.cli.output import console, dollars, json_option, print_json, print_table
 from connector.errors import DomainError, EdgeError
+from connector.money import Money
 from connector.use_cases.context import Context
-from connector.use_cases.enrol_member import adopt_method, invite_member
+from connector.use_cases.enrol_member import adopt_method, invite_member, start_payment_plan
 from connector.use_cases.import_members import ImportReport
 from connector.use_cases.import_members import import_members as load
+from connector.use_cases.list_members import list_members
 from connector.use_cases.send_invitations import send_invitations
 
 FREQUENCIES = click.Choice([frequency.value for frequency in Frequency])
@@ -75,6 +79,55 @@ def _adopt(context: Context, report: ImportReport) -> tuple[int, list[str]]:
 @click.group()
 def members() -> None:
     """Members and their contracts."""
+
+
+@members.command("list")
+@click.option("--location", "slug", required=True, help="Short name of the location.")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 100_000))
+@json_option
+def list_all(slug: str, limit: int, as_json: bool) -> None:
+    """List members with their contracts, and the patient whom each is linked to."""
+    with opened() as context:
+        lines = list_members(context, find_location(context, slug), limit)
+    if as_json:
+        print_json([asdict(line) for line in lines])
+        return
+    columns = ("Member", "Name", "Contract", "Plan", "Price", "Status", "Next due", "Patient")
+    rows = [
+        (
+            line.member_id,
+            line.name,
+            line.contract_id,
+            f"{line.plan}, {line.frequency}",
+            dollars(line.price_cents),
+            line.status,
+            line.next_due or "",
+            line.pms_patient_id or "not linked",
+        )
+        for line in lines
+    ]
+    print_table(f"Members of {slug}", columns, rows, right=(4,))
+
+
+@members.command("payment-plan")
+@click.argument("member_id")
+@click.option("--total", required=True, help="Sum of all instalments, e.g. 1200.00.")
+@click.option("--instalments", required=True, type=click.IntRange(1, 260), help="How many.")
+@click.option("--frequency", type=FREQUENCIES, default="fortnightly", show_default=True)
+@click.option("--first-due", required=True, type=click.DateTime(["%Y-%m-%d"]), help="Date of the first one.")
+@json_option
+def payment_plan(
+    member_id: str, total: str, instalments: int, frequency: str, first_due: datetime, as_json: bool
+) -> None:
+    """Agree with MEMBER_ID on a fixed total in instalments, without interest."""
+    with opened() as context:
+        location = location_of_member(context, member_id)
+        amount = Money.parse(total, location.currency)
+        plan_id = start_payment_plan(context, member_id, amount, instalments, Frequency(frequency), first_due.date())
+    if as_json:
+        print_json({"id": plan_id, "total_cents": amount.cents, "instalments": instalments})
+    else:
+        click.echo(f"Payment plan {plan_id}: {amount} in {instalments} instalments, the first on {first_due:%d/%m/%Y}.")
 
 
 @members.command("invite")

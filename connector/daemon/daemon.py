@@ -5,11 +5,12 @@ Threads live here and nowhere else. APScheduler only wakes the jobs; what is due
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from datetime import UTC, datetime
 from types import FrameType
 
@@ -63,7 +64,9 @@ class Daemon:
             log.info("daemon.ready", port=listener.getsockname()[1])
             while not self._stop.wait(timeout=1):  # The time-out lets Windows deliver signals.
                 pass
-            self._shut_down(web)
+            if not self._shut_down(web):
+                # A thread that still waits for its answer would keep the process alive; the lock goes only with it.
+                os._exit(1)
         finally:
             self._lock.release()
 
@@ -92,7 +95,13 @@ class Daemon:
     def _tick(self, job: Job) -> None:
         if self._stop.is_set():
             return
-        problems = job.work(self._context, self._pool)
+        try:
+            problems = job.work(self._context, self._pool)
+        except (CancelledError, RuntimeError):
+            # A stop closes the pool to new calls; what it turned away is still queued, so this is no fault.
+            if self._stop.is_set():
+                return
+            raise
         self._health.ran(job.name, problems)
         for problem in problems:
             log.warning("job.problem", job=job.name, problem=problem)

@@ -42,9 +42,10 @@ class PmsAdapter(Protocol):
         """One patient by the system's id; None when there is no such patient (any more)."""
 
     def find_entries(self, patient_ids: Collection[str], since: date) -> Sequence[PmsEntry]:
-        """Every payment entry of these patients that was made on or after the local day `since`.
+        """Every payment entry of these patients that was made on or after the local day `since`, perhaps with others.
 
-        The answer is complete or the call raises: "not there" must be as reliable as "there".
+        The answer is complete or the call raises: "not there" must be as reliable as "there". Entries of other patients
+        are welcome where they cost nothing: one of ours that stands with a stranger is seen that way.
         """
 
     def record_payment(self, command: PaymentCommand) -> Receipt:

@@ -20,8 +20,8 @@ class PmsConnections:
     """One open adapter per location, made on first use; safe to share between threads."""
 
     clock: Clock
-    factories: Mapping[str, AdapterFactory] | None = None
-    """Adapters by name instead of the installed ones; for tests."""
+    factories: Mapping[str, AdapterFactory] = field(default_factory=dict)
+    """Adapters by name that stand in for the installed ones; for tests."""
     _open: dict[str, PmsAdapter] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -29,7 +29,7 @@ class PmsConnections:
         """The connection of a location. Raises DomainError for an unknown adapter or bad settings."""
         with self._lock:
             if location.id not in self._open:
-                factory = self.factories[location.pms_adapter] if self.factories else adapter(location.pms_adapter)
+                factory = self.factories.get(location.pms_adapter) or adapter(location.pms_adapter)
                 context = ConnectionContext(location.currency, location.timezone, self.clock)
                 self._open[location.id] = factory.open(location.pms_settings, context)
             return self._open[location.id]

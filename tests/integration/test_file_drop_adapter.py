@@ -162,7 +162,7 @@ def test_a_disk_that_does_not_confirm_the_name_leaves_the_outcome_unknown(
 
 
 def test_an_acknowledged_payment_is_found(folder: Path, adapter: PmsAdapter) -> None:
-    """Over all files, once each, for the patients asked for, whatever its ledger date."""
+    """Over all files, once each, whatever its ledger date, and also one that stands with another patient."""
     put(folder / "acks" / "1.csv", ACKS + "sp7,E1,P7,20.50,2026-02-27\r\nSP8,E2,P8,5,2026-03-02\r\n")
     put(folder / "acks" / "2.csv", "\ufeff" + ACKS + "sp7,E1,P7,20.50,2026-02-27\r\n\r\nSP9,E3,P7,-1.5,2026-03-02\r\n")
     put(folder / "acks" / "notes.txt", "not for us")
@@ -171,6 +171,7 @@ def test_an_acknowledged_payment_is_found(folder: Path, adapter: PmsAdapter) -> 
 
     assert [(entry.id, entry.amount.cents, set(entry.references)) for entry in entries] == [
         ("E1", 2050, {"SP7"}),
+        ("E2", 500, {"SP8"}),
         ("E3", -150, {"SP9"}),
     ]
 

@@ -1,50 +1,36 @@
-"""Write-backs when people in the office get in the way, when two engines work at once, and when money goes back."""
+"""Write-backs when people in the office get in the way, and when two engines work at once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 from pathlib import Path
 from threading import Barrier, Thread
 
 import pytest
 
-from connector.billing.members import MethodKind
+from connector.billing.members import Member
 from connector.errors import DomainError
 from connector.ledger.write_back import queue
-from connector.ledger.write_back.models import Leg, WriteBack
+from connector.ledger.write_back.models import WriteBack
 from connector.ledger.write_back.states import WriteBackState
 from connector.pms_adapters.open_dental.adapter import OpenDentalAdapter
 from connector.pms_adapters.open_dental.settings import OpenDentalSettings
 from connector.pms_adapters.port import ConnectionContext
 from connector.pms_adapters.records import PaymentCommand, Receipt
-from connector.use_cases.link_members import unlink_by_person
-from tests.support.practice import Enrolled, Practice
+from connector.use_cases.link_members import link_by_person, unlink_by_person
+from tests.support.practice import Practice
 from tests.support.practice_setup import HastyOpenDental, running_practice
 
 S = WriteBackState
 
 
-def paid(practice: Practice, *, linked: bool = True) -> Enrolled:
-    """Somebody whose first payment was taken and waits to be written."""
-    person = practice.enrol(linked=linked)
-    assert practice.charge() == []
-    return person
-
-
 def accepted_unproven(practice: Practice) -> int:
     """A payment that the office accepted while the read-back failed; returns its PayNum."""
-    paid(practice)
+    practice.paid()
     practice.fault("status_before", method="GET", skip=1, count=3)
     practice.write()
     assert practice.states() == [S.ACCEPTED]
     return int(practice.pms_rows()[0]["PayNum"])
-
-
-def by_hand(practice: Practice, action: str) -> None:
-    """Somebody decides about the only payment: `post_by_person`, `mark_recorded` or `undo_recorded`."""
-    with practice.context.database.unit_of_work() as session:
-        getattr(queue, action)(session, practice.write_back().id, practice.clock.now(), "front desk")
 
 
 def test_an_entry_whose_check_number_was_retyped_is_known_by_its_note(practice: Practice) -> None:
@@ -67,7 +53,7 @@ def test_an_entry_whose_reference_was_overtyped_everywhere_is_held_and_not_sent_
     if answer == "accepted":
         number = accepted_unproven(practice)
     else:
-        paid(practice)
+        practice.paid()
         practice.fault("reset_after")
         practice.write()
         number = int(practice.pms_rows()[0]["PayNum"])
@@ -80,14 +66,14 @@ def test_an_entry_whose_reference_was_overtyped_everywhere_is_held_and_not_sent_
     assert row.reason is not None
     assert str(number) in row.reason
     assert len(practice.pms_rows()) == 1
-    by_hand(practice, "mark_recorded")
+    practice.by_hand(queue.mark_recorded)
     practice.settle()
     assert (practice.states(), len(practice.pms_rows())) == ([S.RECORDED], 1)
 
 
 def test_a_twin_typed_by_staff_while_the_outcome_was_unknown_is_held(practice: Practice) -> None:
     """Nobody can tell the twin from ours without its reference; a person who says that it is not ours is believed."""
-    person = paid(practice)
+    person = practice.paid()
     practice.fault("status_before", status=504)
     practice.write()
     practice.staff("add_payment", PatNum=int(person.patient_id), PayAmt="29.90")
@@ -95,7 +81,7 @@ def test_a_twin_typed_by_staff_while_the_outcome_was_unknown_is_held(practice: P
     practice.settle()
 
     assert (practice.states(), len(practice.pms_rows())) == ([S.HELD], 1)
-    by_hand(practice, "post_by_person")
+    practice.by_hand(queue.post_by_person)
     practice.write()
     assert practice.states() == [S.CONFIRMED]
     assert len(practice.pms_rows()) == 2
@@ -104,7 +90,7 @@ def test_a_twin_typed_by_staff_while_the_outcome_was_unknown_is_held(practice: P
 
 def test_a_like_payment_from_before_the_send_is_no_twin(practice: Practice) -> None:
     """The baseline keeps what the patient paid at the desk that morning apart from ours."""
-    person = paid(practice)
+    person = practice.paid()
     practice.staff("add_payment", PatNum=int(person.patient_id), PayAmt="29.90")
     practice.fault("status_before", status=504)
 
@@ -128,7 +114,7 @@ def test_two_entries_with_our_reference_are_held(practice: Practice) -> None:
     assert practice.states() == [S.HELD]
     copy = next(row["PayNum"] for row in practice.pms_rows() if row["PayNum"] != number)
     practice.staff("delete_payment", PayNum=copy)
-    by_hand(practice, "post_by_person")
+    practice.by_hand(queue.post_by_person)
     practice.write()
     assert practice.write_back().attempts == 1
     practice.assert_all_written()
@@ -153,14 +139,14 @@ def test_an_entry_deleted_by_staff_before_the_proof_is_held(practice: Practice) 
     practice.settle()
 
     assert (practice.states(), practice.pms_rows()) == ([S.HELD], [])
-    by_hand(practice, "post_by_person")
+    practice.by_hand(queue.post_by_person)
     practice.write()
     practice.assert_all_written()
 
 
 def test_payments_of_an_unlinked_member_go_out_once_linked(practice: Practice) -> None:
     """They wait, the link releases them in one step, and they are written for that patient."""
-    person = paid(practice, linked=False)
+    person = practice.paid(linked=False)
     practice.write()
     assert (practice.states(), practice.pms_rows()) == ([S.UNLINKED], [])
 
@@ -174,7 +160,7 @@ def test_payments_of_an_unlinked_member_go_out_once_linked(practice: Practice) -
 
 def test_unlinking_before_the_send_keeps_the_payment_back(practice: Practice) -> None:
     """Nothing goes to a patient whose link was ended; the next link decides where it goes."""
-    person = paid(practice)
+    person = practice.paid()
     unlink_by_person(practice.context, practice.location, person.member_id, "front desk")
 
     practice.write()
@@ -187,45 +173,45 @@ def test_unlinking_before_the_send_keeps_the_payment_back(practice: Practice) ->
 
 def test_unlinking_while_the_outcome_is_unknown_does_not_move_the_payment(practice: Practice) -> None:
     """Whether it arrived is settled with the patient to whom it was sent."""
-    person = paid(practice)
+    person = practice.paid()
     practice.fault("reset_after")
     practice.write()
     unlink_by_person(practice.context, practice.location, person.member_id, "front desk")
 
     practice.settle()
 
-    assert practice.write_back().pms_patient_id == person.patient_id
+    assert practice.write_back().sent_to_patient_id == person.patient_id
     practice.assert_all_written()
 
 
 def test_mark_recorded_keeps_the_engine_away_and_can_be_undone(practice: Practice) -> None:
     """While somebody has typed it in, nothing is sent; after the undoing it waits for a person, then goes out once."""
-    paid(practice)
+    practice.paid()
     practice.office.post("down", down=True)
     practice.write()
 
-    by_hand(practice, "mark_recorded")
+    practice.by_hand(queue.mark_recorded)
     practice.office.post("down", down=False)
     practice.settle()
 
     assert (practice.states(), practice.pms_rows()) == ([S.RECORDED], [])
-    by_hand(practice, "undo_recorded")
+    practice.by_hand(queue.undo_recorded)
     practice.write()
     assert (practice.states(), practice.pms_rows()) == ([S.READY], [])
-    by_hand(practice, "post_by_person")
+    practice.by_hand(queue.post_by_person)
     practice.write()
     practice.assert_all_written()
 
 
 def test_what_may_have_arrived_cannot_be_marked_recorded_or_posted(practice: Practice) -> None:
     """As long as the outcome is unknown a person cannot make it two entries."""
-    paid(practice)
+    practice.paid()
     practice.fault("reset_after")
     practice.write()
 
-    for action in ("mark_recorded", "post_by_person"):
+    for action in (queue.mark_recorded, queue.post_by_person):
         with pytest.raises(DomainError):
-            by_hand(practice, action)
+            practice.by_hand(action)
 
     practice.settle()
     practice.assert_all_written()
@@ -286,7 +272,7 @@ def sleepy(tmp_path: Path, template: Path, hasty_stripe: None) -> Iterator[Pract
 
 def test_the_late_outcome_of_a_lost_lease_is_dropped(sleepy: Practice) -> None:
     """Whoever took over has settled the row by looking; the sleeper's answer changes nothing any more."""
-    paid(sleepy)
+    sleepy.paid()
 
     sleepy.write()
 
@@ -294,101 +280,52 @@ def test_the_late_outcome_of_a_lost_lease_is_dropped(sleepy: Practice) -> None:
     sleepy.assert_all_written()
 
 
-def test_a_refund_writes_one_negative_entry_that_points_to_the_payment(practice: Practice) -> None:
-    """The reversal is a write-back of its own under a reference of its own."""
-    paid(practice)
+def test_undoing_mark_recorded_after_the_link_has_changed_posts_to_the_patient_who_is_linked_now(
+    practice: Practice,
+) -> None:
+    """A recorded row follows the member's link, so that undoing it does not bring the old patient back."""
+    person = practice.paid()
+    practice.by_hand(queue.mark_recorded)
+    unlink_by_person(practice.context, practice.location, person.member_id, "front desk")
+    link_by_person(practice.context, practice.location, person.member_id, "1005", "front desk")
+
+    practice.by_hand(queue.undo_recorded)
+    practice.by_hand(queue.post_by_person)
     practice.write()
-    refund(practice)
 
-    practice.work()
-    practice.work()
-
-    payment, reversal = practice.pms_rows()
-    assert reversal["cents"] == -payment["cents"] == -2_990
-    assert practice.write_back(Leg.REVERSAL).reference == f"{practice.write_back().reference}R1"
+    assert [row["PatNum"] for row in practice.pms_rows()] == [1_005]
     practice.assert_all_written()
 
 
-def test_a_bank_return_after_the_payment_was_written_is_reversed(practice: Practice) -> None:
-    """A BECS dispute is final: the entry gets its negative twin and the invoice is overdue again."""
-    practice.enrol("pm_becs_dispute")
-    practice.work()
-    assert practice.pms_rows() == []
+def test_nothing_is_posted_for_somebody_who_is_not_linked(practice: Practice) -> None:
+    """Undoing Mark Recorded of an unlinked member leads back to waiting for the link, and does not stop the others."""
+    person = practice.paid(linked=False)
+    practice.by_hand(queue.mark_recorded)
+    practice.by_hand(queue.undo_recorded)
 
-    for _ in range(6):
-        practice.advance(days=1)
-        practice.work()
+    with pytest.raises(DomainError):
+        practice.by_hand(queue.post_by_person)
 
-    assert [row["cents"] for row in practice.pms_rows()] == [2_990, -2_990]
-    assert practice.stripe_charges()[0]["payment_method_details"]["type"] == MethodKind.BECS
-    practice.assert_all_written()
-
-
-def test_a_reversal_waits_for_its_original(practice: Practice) -> None:
-    """Refunded before it was ever written: both are written, the payment first."""
-    person = paid(practice, linked=False)
-    refund(practice)
-    practice.work()
-    assert (practice.states(), practice.pms_rows()) == ([S.UNLINKED, S.UNLINKED], [])
-
+    assert practice.write().problem is None
+    assert practice.states() == [S.UNLINKED]
     practice.link(person)
-    practice.fault("status_before", status=504)
     practice.write()
-
-    assert practice.states() == [S.UNKNOWN, S.QUEUED]
-    practice.settle()
-    assert [row["cents"] for row in practice.pms_rows()] == [2_990, -2_990]
     practice.assert_all_written()
 
 
-@pytest.mark.parametrize("kind", ["status_after", "reset_after", "truncate", "status_before", "html_200"])
-def test_a_reversal_without_a_clear_answer_is_written_once(practice: Practice, kind: str) -> None:
-    """The same looking settles reversals."""
-    paid(practice)
-    practice.write()
-    refund(practice)
-    practice.fault(kind, path="/api/v1/payments/Refund", status=504)
-
-    practice.work()
-
-    assert practice.write_back(Leg.REVERSAL).state is S.UNKNOWN
+def test_a_held_payment_of_a_member_whose_link_was_ended_cannot_be_posted(practice: Practice) -> None:
+    """The person who posts is told to link first; afterwards it is posted to the new patient."""
+    accepted = accepted_unproven(practice)
+    practice.staff("delete_payment", PayNum=accepted)
     practice.settle()
-    assert [row["cents"] for row in practice.pms_rows()] == [2_990, -2_990]
+    (person,) = practice.all(Member)
+    unlink_by_person(practice.context, practice.location, person.id, "front desk")
+
+    with pytest.raises(DomainError, match="link the member first"):
+        practice.by_hand(queue.post_by_person)
+
+    link_by_person(practice.context, practice.location, person.id, "1007", "front desk")
+    practice.by_hand(queue.post_by_person)
+    practice.write()
+    assert [row["PatNum"] for row in practice.pms_rows()] == [1_007]
     practice.assert_all_written()
-
-
-def test_a_part_refund_that_the_office_cannot_take_is_left_to_a_person(practice: Practice) -> None:
-    """The API refunds whole payments only: the part is rejected with its reason, and noted as recorded by hand."""
-    paid(practice)
-    practice.write()
-    refund(practice, amount="1000")
-
-    practice.work()
-
-    reversal = practice.write_back(Leg.REVERSAL)
-    assert reversal.state is S.REJECTED
-    assert reversal.reason is not None
-    assert "by hand" in reversal.reason
-    assert len(practice.pms_rows()) == 1
-    practice.assert_exactly_once()
-
-
-def test_the_refund_of_a_payment_that_was_typed_in_by_hand_is_handed_to_a_person(practice: Practice) -> None:
-    """The engine does not know the entry of a recorded payment, so it cannot reverse it: somebody is told."""
-    paid(practice)
-    by_hand(practice, "mark_recorded")
-    refund(practice)
-
-    practice.work()
-    practice.settle()
-
-    reversal = practice.write_back(Leg.REVERSAL)
-    assert reversal.state in (S.READY, S.HELD)
-    assert practice.pms_rows() == []
-
-
-def refund(practice: Practice, **form: str) -> None:
-    """Somebody gives money back at Stripe's dashboard."""
-    practice.advance(**{"seconds": timedelta(minutes=1).total_seconds()})
-    (charge,) = practice.stripe_charges()
-    practice.stripe_do("refunds", charge=charge["id"], **form)

@@ -8,7 +8,7 @@ import pytest
 
 from connector.ledger.write_back import queue
 from connector.ledger.write_back.states import WriteBackState
-from tests.support.practice import PAYMENTS_PATH, Enrolled, Practice
+from tests.support.practice import PAYMENTS_PATH, Practice
 
 S = WriteBackState
 
@@ -40,16 +40,9 @@ READ_TROUBLE = [
 ]
 
 
-def paid(practice: Practice) -> Enrolled:
-    """Somebody whose first payment was taken and waits to be written."""
-    person = practice.enrol()
-    assert practice.charge() == []
-    return person
-
-
 def test_while_the_practice_system_resets_connections_the_row_stays_queued(practice: Practice) -> None:
     """Nothing is burnt during an outage, and the payment goes out once afterwards."""
-    paid(practice)
+    practice.paid()
     practice.office.post("down", down=True)
 
     tallies = [practice.write() for _ in range(3)]
@@ -64,7 +57,7 @@ def test_while_the_practice_system_resets_connections_the_row_stays_queued(pract
 
 def test_while_nobody_listens_the_row_stays_queued(practice: Practice) -> None:
     """A refused connection burns nothing, and the payment goes out once when the server is back."""
-    paid(practice)
+    practice.paid()
     practice.office_server.stop()
 
     tally = practice.write()
@@ -81,7 +74,7 @@ def test_a_write_that_landed_without_a_clear_answer_is_found_by_looking(
     practice: Practice, fault: dict[str, object]
 ) -> None:
     """It is unknown, is not sent again, and is confirmed by our reference."""
-    paid(practice)
+    practice.paid()
     practice.office.post("faults", method="POST", path=PAYMENTS_PATH, **fault)
 
     practice.write()
@@ -100,7 +93,7 @@ def test_a_write_that_did_not_land_is_sent_again_only_after_two_looks(
     practice: Practice, fault: dict[str, object]
 ) -> None:
     """Absent twice, a settle window apart, and only then a second request."""
-    paid(practice)
+    practice.paid()
     practice.office.post("faults", method="POST", path=PAYMENTS_PATH, **fault)
 
     practice.write()
@@ -119,7 +112,7 @@ def test_a_write_that_did_not_land_is_sent_again_only_after_two_looks(
 
 def test_a_write_that_lands_forty_seconds_after_the_504_is_not_repeated(practice: Practice) -> None:
     """The first look waits until a late write can no longer land unseen."""
-    paid(practice)
+    practice.paid()
     practice.office.post("late-writes", delay_seconds=40, count=1)
 
     practice.write()
@@ -135,7 +128,7 @@ def test_a_write_that_lands_forty_seconds_after_the_504_is_not_repeated(practice
 @pytest.mark.parametrize("fault", READ_TROUBLE)
 def test_without_a_look_before_it_nothing_is_sent(practice: Practice, fault: dict[str, object]) -> None:
     """Reading comes first: while it fails the row stays queued, and recovers by itself."""
-    paid(practice)
+    practice.paid()
     practice.office.post("faults", method="GET", path=PAYMENTS_PATH, count=3, **fault)
 
     tally = practice.write()
@@ -149,7 +142,7 @@ def test_without_a_look_before_it_nothing_is_sent(practice: Practice, fault: dic
 @pytest.mark.parametrize("fault", READ_TROUBLE)
 def test_a_look_that_fails_proves_nothing(practice: Practice, fault: dict[str, object]) -> None:
     """An unknown row stays unknown while the practice system cannot be read, and is found afterwards."""
-    paid(practice)
+    practice.paid()
     practice.fault("reset_after")
     practice.write()
     practice.office.post("faults", method="GET", path=PAYMENTS_PATH, count=3, **fault)
@@ -165,7 +158,7 @@ def test_a_look_that_fails_proves_nothing(practice: Practice, fault: dict[str, o
 
 def test_a_write_that_cannot_be_looked_up_for_long_is_held_and_found_when_posted_again(practice: Practice) -> None:
     """A person is told after many failed looks; posting by hand looks first and does not write it twice."""
-    paid(practice)
+    practice.paid()
     practice.fault("reset_after")
     practice.write()
     practice.fault("status_before", method="GET", count=None)
@@ -176,7 +169,7 @@ def test_a_write_that_cannot_be_looked_up_for_long_is_held_and_found_when_posted
 
     assert practice.states() == [S.HELD]
     practice.office.client.delete(f"{practice.office.address}/_sandbox/faults").raise_for_status()
-    post_by_hand(practice)
+    practice.by_hand(queue.post_by_person)
     practice.write()
     assert practice.write_back().attempts == 1
     practice.assert_all_written()
@@ -184,7 +177,7 @@ def test_a_write_that_cannot_be_looked_up_for_long_is_held_and_found_when_posted
 
 def test_a_write_that_never_arrives_is_held_after_some_attempts(practice: Practice) -> None:
     """Endless repetition helps nobody: a person is told, and can post it once the way is free."""
-    paid(practice)
+    practice.paid()
     practice.fault("html_200", count=5)
 
     for _ in range(20):
@@ -193,14 +186,14 @@ def test_a_write_that_never_arrives_is_held_after_some_attempts(practice: Practi
 
     row = practice.write_back()
     assert (row.state, row.attempts, practice.pms_rows()) == (S.HELD, 5, [])
-    post_by_hand(practice)
+    practice.by_hand(queue.post_by_person)
     practice.write()
     practice.assert_all_written()
 
 
 def test_a_refused_payment_waits_for_a_person_and_can_be_posted_again(practice: Practice) -> None:
     """A clear 400 means that nothing was changed: rejected with a reason, and never repeated by itself."""
-    paid(practice)
+    practice.paid()
     practice.fault("status_before", status=400, body="PayType is invalid.")
 
     practice.write()
@@ -211,14 +204,14 @@ def test_a_refused_payment_waits_for_a_person_and_can_be_posted_again(practice: 
     assert "400" in row.reason
     practice.settle()
     assert practice.pms_rows() == []
-    post_by_hand(practice)
+    practice.by_hand(queue.post_by_person)
     practice.write()
     practice.assert_all_written()
 
 
 def test_a_wrong_key_stops_the_run_and_recovers_when_the_key_is_right_again(practice: Practice) -> None:
     """The problem is named, no row is burnt."""
-    paid(practice)
+    practice.paid()
     practice.office.post("options", key_enabled=False)
 
     tally = practice.write()
@@ -253,7 +246,7 @@ def test_a_missing_permission_sends_the_row_back_to_the_queue(practice: Practice
 def test_hours_without_permission_do_not_use_up_the_attempts(practice: Practice) -> None:
     """Refusals that certainly changed nothing do not count towards being held."""
     everything = practice.office.get("/_sandbox/options")["permissions"]
-    paid(practice)
+    practice.paid()
     practice.office.post("options", permissions=[name for name in everything if name != "ApiPayments"])
     for _ in range(8):
         practice.advance(hours=1)
@@ -287,7 +280,7 @@ def test_an_office_that_allows_few_requests_is_written_to_completely(practice: P
 
 def test_an_entry_that_was_promised_and_is_not_there_is_held(practice: Practice) -> None:
     """201 is a claim; two complete looks that do not show the entry make it a person's matter, not a second write."""
-    person = paid(practice)
+    person = practice.paid()
     answer = json.dumps({"PayNum": 9_999, "PatNum": int(person.patient_id), "PayAmt": 29.90})
     practice.fault("status_before", status=201, body=answer)
 
@@ -297,12 +290,6 @@ def test_an_entry_that_was_promised_and_is_not_there_is_held(practice: Practice)
     practice.settle()
     row = practice.write_back()
     assert (row.state, row.attempts, practice.pms_rows()) == (S.HELD, 1, [])
-    post_by_hand(practice)
+    practice.by_hand(queue.post_by_person)
     practice.write()
     practice.assert_all_written()
-
-
-def post_by_hand(practice: Practice) -> None:
-    """Somebody presses Post to Ledger."""
-    with practice.context.database.unit_of_work() as session:
-        queue.post_by_person(session, practice.write_back().id, practice.clock.now(), "front desk")

@@ -14,12 +14,14 @@ Every test has its own servers and files, so faults, clocks and numbers of patie
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from connector import ids
 from connector.billing.clinics import Location
@@ -120,6 +122,12 @@ class Practice:
         assert answer.status_code == 303, answer.text
         assert read_news(self.context).problems == []
 
+    def paid(self, *, linked: bool = True) -> Enrolled:
+        """Somebody whose first payment was taken from a card and waits to be written."""
+        person = self.enrol(linked=linked)
+        assert self.charge() == []
+        return person
+
     def link(self, person: Enrolled) -> int:
         """The front desk links the member; returns how many write-backs that released."""
         return link_by_person(self.context, self.location, person.member_id, person.patient_id, "front desk")
@@ -151,6 +159,17 @@ class Practice:
     def staff(self, action: str, **fields: object) -> None:
         """Somebody in the office does something in the program's own windows."""
         self.office.post("staff", action=action, **fields)
+
+    def by_hand(self, action: Callable[[Session, str, datetime, str], None], leg: Leg = Leg.PAYMENT) -> None:
+        """Somebody decides about the only write-back of that leg, e.g. `by_hand(queue.mark_recorded)`."""
+        with self.context.database.unit_of_work() as session:
+            action(session, self.write_back(leg).id, self.clock.now(), "front desk")
+
+    def refund(self, **form: str) -> None:
+        """A minute later somebody gives the only payment back at Stripe's dashboard."""
+        self.advance(minutes=1)
+        (charge,) = self.stripe_charges()
+        self.stripe_do("refunds", charge=charge["id"], **form)
 
     def all(self, model: type[M]) -> list[M]:
         """Every row of a model, oldest first."""

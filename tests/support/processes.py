@@ -51,6 +51,14 @@ PEOPLE = (
 )
 """People with names that occur nowhere else, so that a search of any output for them means something."""
 CARD = "pm_card_visa"
+QUICK = {
+    "DAEMON__PORT": "0",
+    "DAEMON__EVENT_INTERVAL_SECONDS": "1",
+    "DAEMON__BILLING_INTERVAL_SECONDS": "1",
+    "DAEMON__WRITE_BACK_INTERVAL_SECONDS": "1",
+    "DAEMON__MATCHING_INTERVAL_SECONDS": "1",
+}
+"""A daemon in a hurry, on a free port."""
 PATIENCE_SECONDS = 60
 """How long a test waits for what must happen; passing it is a failure, whatever the machine's speed."""
 

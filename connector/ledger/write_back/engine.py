@@ -35,8 +35,8 @@ log = structlog.get_logger()
 
 S = WriteBackState
 
-ROUND = 200
-"""Rows of one round: they share one look."""
+ROWS_PER_SLOT = 64
+"""Rows of one round for each write that may be under way at once: they share one look, and a round is soon over."""
 LEASE_MARGIN = timedelta(seconds=30)
 
 Mapper = Callable[[Callable[[WriteBack], None], Sequence[WriteBack]], Iterable[None]]
@@ -85,6 +85,7 @@ class WriteBackEngine:
         self._manifest = adapter.manifest
         self._mapper = mapper
         self._lease = 2 * self._manifest.call_deadline + LEASE_MARGIN
+        self._round = ROWS_PER_SLOT * self._manifest.concurrency
         self._send_within = LEASE_MARGIN.total_seconds()
 
     def run(self) -> Tally:
@@ -92,6 +93,7 @@ class WriteBackEngine:
         tally = Tally()
         try:
             self._recover(tally)
+            self._hand_over(tally)
             self._settle_open(tally)
             sent: list[WriteBack] = []
             while tally.problem is None and (rows := self._due(S.QUEUED)):
@@ -115,6 +117,19 @@ class WriteBackEngine:
             rows = session.scalars(query).all()
         reason = "The work was interrupted while sending."
         self._commit([outcome.unclear(row, reason, self._manifest, now) for row in rows], tally)
+
+    def _hand_over(self, tally: Tally) -> None:
+        """A payment that a person typed in has no entry that we know, so its reversal is that person's too."""
+        original = aliased(WriteBack)
+        query = (
+            select(WriteBack)
+            .join(original, original.id == WriteBack.reverses_id)
+            .where(WriteBack.location_id == self._location_id, WriteBack.state == S.QUEUED)
+            .where(original.state == S.RECORDED)
+        )
+        with self._database.read() as session:
+            rows = session.scalars(query).all()
+        self._commit([outcome.reversal_by_hand(row) for row in rows], tally)
 
     def _settle_open(self, tally: Tally) -> None:
         """Look for what was accepted or is unknown."""
@@ -142,7 +157,8 @@ class WriteBackEngine:
         now = self._clock.now()
         there, fresh = [], []
         for row in rows:
-            change = outcome.found(row, look.in_full(row) if row.attempts else look.by_reference(row), now)
+            evidence = look.by_reference(row) if row.baseline is None else look.in_full(row)
+            change = outcome.found(row, evidence, now)
             if change:
                 there.append(change)
             else:
@@ -186,13 +202,14 @@ class WriteBackEngine:
     def _claim(self, row: WriteBack, baseline: list[str]) -> bool:
         """Commit the intent, provided the row is still as it was read; the row object then shows it."""
         now = self._clock.now()
+        moved = row.sent_to_patient_id != row.pms_patient_id
         claim: dict[str, Any] = {
             "attempts": row.attempts + 1,
             "fence": row.fence + 1,
             "lease_until": now + self._lease,
             "sent_at": now,
             "sent_to_patient_id": row.pms_patient_id,
-            "baseline": row.baseline if row.sent_to_patient_id == row.pms_patient_id else baseline,
+            "baseline": baseline if row.baseline is None or moved else row.baseline,
             "looks": 0,
             "failed_looks": 0,
         }
@@ -228,7 +245,7 @@ class WriteBackEngine:
             .where(WriteBack.next_attempt_at <= self._clock.now())
             .where(WriteBack.reverses_id.is_(None) | (original.state == S.CONFIRMED))
             .order_by(WriteBack.created_at, WriteBack.id)
-            .limit(ROUND)
+            .limit(self._round)
         )
         with self._database.read() as session:
             rows = session.execute(query).all()

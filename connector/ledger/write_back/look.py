@@ -25,7 +25,8 @@ class Look:
         self._by_patient: dict[str, list[PmsEntry]] = defaultdict(list)
         self._by_reference: dict[str, list[PmsEntry]] = defaultdict(list)
         since = business_date(min(row.created_at for row in rows), zone) - timedelta(days=1)
-        patients = {patient for row in rows for patient in (recipient(row), searched(row))}
+        # A row whose member's link was ended has no recipient, and is still looked for where it was sent.
+        patients = {patient for row in rows for patient in (recipient(row), searched(row)) if patient}
         for entry in adapter.find_entries(patients, since):
             self._by_patient[entry.patient_id].append(entry)
             for reference in entry.references:

@@ -60,7 +60,8 @@ class WriteBack(Base):
     """Counts claims: an outcome is kept only by the holder of the latest one."""
     lease_until: Mapped[datetime | None]
     baseline: Mapped[list[Any] | None]
-    """Numbers of the patient's entries just before the first send: they cannot be ours."""
+    """Numbers of the patient's entries just before the first send: they cannot be ours. None until then, and again once
+    a person has looked and posted it by hand."""
     sent_at: Mapped[datetime | None]
     next_attempt_at: Mapped[datetime]
     """Not worked on before this instant: back-off, or the end of a settle window."""

@@ -88,6 +88,11 @@ def refused(row: WriteBack, error: EdgeError, manifest: Manifest, now: datetime)
     return unclear(row, str(error), manifest, now)
 
 
+def reversal_by_hand(row: WriteBack) -> Change:
+    """The reversal of a payment that was marked as recorded."""
+    return Change(row, S.HELD, "Its payment was typed in by hand: reverse it by hand, then mark this as recorded.")
+
+
 def unclear(row: WriteBack, reason: str, manifest: Manifest, now: datetime) -> Change:
     """Nobody knows whether the write landed. The first look waits until it can no longer land unseen."""
     landed = (row.sent_at or now) + manifest.call_deadline + manifest.settle_window

@@ -72,7 +72,8 @@ def _row(order: Order, patient_id: str | None, now: datetime) -> dict[str, Any]:
         "payment_type": order.payment_type,
         "note": order.note,
         "automatic": order.automatic,
-        "state": _entry_state(order.automatic, patient_id),
+        # A reversal waits for its original instead of a link, and goes where that one went.
+        "state": S.QUEUED if order.reverses_id else _entry_state(order.automatic, patient_id),
         "pms_patient_id": patient_id,
         "next_attempt_at": now,
         "created_at": now,
@@ -129,7 +130,8 @@ def step(
 def amend(session: Session, row: WriteBack, values: dict[str, Any]) -> bool:
     """Set columns of a row that is still as it was read; tells whether it was."""
     as_read = {"read_id": row.id, "read_state": row.state, "read_fence": row.fence}
-    return session.execute(_AMEND, {**as_read, **values}).rowcount == 1  # type: ignore[attr-defined]
+    changed: int = session.execute(_AMEND, {**as_read, **values}).rowcount  # type: ignore[attr-defined]
+    return changed == 1
 
 
 def assign_patient(session: Session, member_id: str, patient_id: str | None, now: datetime, actor: str) -> int:
@@ -138,9 +140,10 @@ def assign_patient(session: Session, member_id: str, patient_id: str | None, now
     Rows that are surely not in the practice system wait for the new link or go out; one that may be there already keeps
     its state, is still looked for where it was sent, and goes to the new patient only when it proves to be absent.
     """
+    followers = (*WAITING, S.RECORDED)
     rows = session.scalars(
         select(WriteBack).where(
-            WriteBack.member_id == member_id, WriteBack.leg == Leg.PAYMENT, WriteBack.state.in_(WAITING)
+            WriteBack.member_id == member_id, WriteBack.leg == Leg.PAYMENT, WriteBack.state.in_(followers)
         )
     ).all()
     moved = 0
@@ -164,12 +167,17 @@ def find(session: Session, write_back_id: str) -> WriteBack:
 
 
 def post_by_person(session: Session, write_back_id: str, now: datetime, actor: str) -> None:
-    """Send a row that waits for a person: ready, rejected, or held after looking. Raises DomainError otherwise."""
+    """Send a row that waits for a person: ready, rejected, or held after looking. Raises DomainError otherwise.
+
+    The person answers for like entries without our reference; one with our reference is still found, and not repeated.
+    """
     row = find(session, write_back_id)
     if row.state not in (S.READY, S.REJECTED, S.HELD):
         raise DomainError(
             f"The write-back {row.id} is {row.state}: only ready, rejected or held ones can be posted by hand."
         )
+    if row.leg is Leg.PAYMENT and row.pms_patient_id is None:
+        raise DomainError(f"The member of the write-back {row.id} is not linked to a patient: link the member first.")
     step(
         session,
         row,
@@ -178,6 +186,7 @@ def post_by_person(session: Session, write_back_id: str, now: datetime, actor: s
         actor=actor,
         reason="Posted by a person.",
         next_attempt_at=now,
+        baseline=None,
         looks=0,
         failed_looks=0,
     )
@@ -196,7 +205,8 @@ def undo_recorded(session: Session, write_back_id: str, now: datetime, actor: st
     row = find(session, write_back_id)
     if row.state is not S.RECORDED:
         raise DomainError(f"The write-back {row.id} is {row.state}, not recorded: there is nothing to undo.")
-    step(session, row, S.READY, now, actor=actor, reason="Mark Recorded was undone.")
+    after = S.READY if row.pms_patient_id or row.leg is Leg.REVERSAL else S.UNLINKED
+    step(session, row, after, now, actor=actor, reason="Mark Recorded was undone.")
 
 
 def listed(session: Session, location_id: str, states: Iterable[WriteBackState], limit: int) -> list[WriteBack]:

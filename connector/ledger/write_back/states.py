@@ -49,7 +49,7 @@ STEPS: dict[WriteBackState, frozenset[WriteBackState]] = {
     S.UNKNOWN: frozenset({S.CONFIRMED, S.QUEUED, S.UNLINKED, S.HELD}),
     S.REJECTED: frozenset({S.QUEUED, S.UNLINKED, S.RECORDED}),
     S.HELD: frozenset({S.QUEUED, S.UNLINKED, S.CONFIRMED, S.RECORDED}),
-    S.RECORDED: frozenset({S.READY}),
+    S.RECORDED: frozenset({S.READY, S.UNLINKED}),
     S.CONFIRMED: frozenset(),
 }
 

@@ -6,7 +6,7 @@ From our side it takes only one thing, the list of what still waits, because tha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,11 +31,11 @@ class Verdict:
 def judge(stripe: Sandbox, key: str, office: Sandbox, waiting: Mapping[str, int]) -> Verdict:
     """`waiting` maps our reference to the signed cents that are listed as not yet in the practice system."""
     taken, returned = _stripe_money(stripe, key)
-    rows = [row for row in office.get("/_sandbox/payments")["payments"] if str(row["CheckNum"]).startswith("SP")]
-    entries = Counter(str(row["CheckNum"]) for row in rows)
+    rows = list(_our_rows(office.get("/_sandbox/payments")["payments"]))
+    entries = Counter(reference for reference, _ in rows)
     written: Counter[str] = Counter()
-    for row in rows:
-        written[str(row["CheckNum"])] += int(row["cents"])
+    for reference, cents in rows:
+        written[reference] += cents
     expected = {**taken, **returned}
     lost = [reference for reference in expected if reference not in entries and reference not in waiting]
     unexplained = 0
@@ -51,6 +51,20 @@ def judge(stripe: Sandbox, key: str, office: Sandbox, waiting: Mapping[str, int]
         lost=len(lost),
         unexplained_cents=unexplained,
     )
+
+
+def _our_rows(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, int]]:
+    """Reference and cents of each entry of ours.
+
+    A refund that could not be marked any more has the reference that was announced on the payment that it takes back.
+    """
+    announced = {(row["PatNum"], -int(row["cents"])): str(row["BankBranch"]) for row in rows if row["BankBranch"]}
+    for row in rows:
+        unmarked_refund = row["Origin"] == "api" and row["cents"] < 0 and not row["CheckNum"]
+        place = row["PatNum"], int(row["cents"])
+        reference = announced.get(place, "") if unmarked_refund else str(row["CheckNum"])
+        if reference.startswith("SP"):
+            yield reference, int(row["cents"])
 
 
 def _stripe_money(stripe: Sandbox, key: str) -> tuple[dict[str, int], dict[str, int]]:

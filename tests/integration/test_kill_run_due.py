@@ -1,0 +1,100 @@
+"""`connector run-due` dies for real, by SIGKILL, at every dangerous place; what is left behind is always mended."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from connector.ledger.write_back.states import WriteBackState
+from tests.support.processes import MONDAY, Installation, Outside, installed, outside, settled
+
+MEMBERS = 2
+KILLED = 137 if sys.platform == "win32" else -signal.SIGKILL
+PASSES_MAX = 60
+"""No failpoint is passed so often in one run; a loop that gets here does not end."""
+
+
+class Bench:
+    """One pair of sandboxes, one prepared installation to copy, and a time that only goes forward."""
+
+    def __init__(self, pair: Outside, prepared: Installation) -> None:
+        self.pair = pair
+        self._prepared = prepared
+        self._next: datetime = MONDAY
+
+    def twin(self, folder: Path) -> Installation:
+        """A copy in which the same members owe the same amounts, some minutes after the copy before it was done."""
+        self._next += timedelta(minutes=15)
+        return self._prepared.copied(folder).at(self._next)
+
+    def pass_time(self, minutes: int) -> datetime:
+        self._next += timedelta(minutes=minutes)
+        return self._next
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """Everything that is prepared once for all kills."""
+    with outside(tmp_path_factory.mktemp("outside"), MEMBERS) as pair:
+        yield Bench(pair, installed(tmp_path_factory.mktemp("prepared") / "data", pair, MEMBERS))
+
+
+@pytest.mark.parametrize(
+    ("failpoint", "least"),
+    [
+        ("commit.before", 10),
+        ("commit.after", 10),
+        ("charge.prepared", MEMBERS),
+        ("charge.confirmed", MEMBERS),
+        ("write_back.claimed", MEMBERS),
+        ("write_back.sent", MEMBERS),
+    ],
+)
+def test_a_run_killed_anywhere_charges_and_writes_once(
+    bench: Bench, tmp_path: Path, failpoint: str, least: int
+) -> None:
+    """The n-th pass kills, for n = 1, 2, 3 ... until a run gets through; after each the world is mended and counted."""
+    for number in count(1):
+        assert number < PASSES_MAX
+        victim = bench.twin(tmp_path / str(number))
+        before = bench.pair.counts()
+
+        done = victim.run("run-due", FAILPOINT=f"{failpoint}:{number}")
+        book = victim.recover(bench.pair)
+
+        assert done.code in (KILLED, 0), done
+        after = bench.pair.counts()
+        where = f"{failpoint}:{number}"
+        assert (after[0] - before[0], after[1] - before[1]) == (MEMBERS, MEMBERS), where
+        assert [row.state for row in victim.write_backs()] == [WriteBackState.CONFIRMED] * MEMBERS, where
+        assert book.ok, (where, book.faults)
+        if done.code == 0:
+            break
+    assert number > least
+    assert settled(victim.verdict(bench.pair))
+
+
+def test_a_process_that_dies_again_and_again_still_gets_everything_done(bench: Bench, tmp_path: Path) -> None:
+    """Each start dies right after it has sent one payment, and forgets that it did; the last one finds all of them."""
+    victim = bench.twin(tmp_path / "data")
+    before = bench.pair.counts()
+
+    for starts in count(1):
+        assert starts < PASSES_MAX
+        done = victim.at(bench.pass_time(minutes=3)).run("run-due", FAILPOINT="write_back.sent")
+        if done.code != KILLED:
+            break
+    book = victim.at(bench.pass_time(minutes=3)).recover(bench.pair)
+
+    after = bench.pair.counts()
+    assert done.code == 0, done
+    assert starts > MEMBERS
+    assert (after[0] - before[0], after[1] - before[1]) == (MEMBERS, MEMBERS)
+    assert book.ok, book.faults
+    assert settled(victim.verdict(bench.pair))

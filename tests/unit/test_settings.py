@@ -1,0 +1,199 @@
+"""Settings: where they come from, what overrules what, and how mistakes are told without showing a value."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from connector.errors import DomainError
+from connector.settings import STRIPE_API, Settings, is_loopback, load_settings
+
+SECRET = "sk_live_51Hx0Do5ecret"
+SANDBOX = "http://127.0.0.1:4242"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installation without a configuration file and without variables."""
+    for name in [name for name in os.environ if name.upper().startswith("CONNECTOR_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def configure(folder: Path, text: str) -> None:
+    (folder / "connector.toml").write_text(text, encoding="utf-8")
+
+
+def refusal() -> str:
+    with pytest.raises(DomainError) as refused:
+        load_settings()
+    return str(refused.value)
+
+
+def test_without_anything_the_defaults_make_a_real_installation() -> None:
+    """SQLite in the data directory, Stripe's real address, no sandbox."""
+    settings = load_settings()
+
+    assert settings.database_url == f"sqlite:///{(Path.cwd() / 'data' / 'connector.sqlite3').as_posix()}"
+    assert settings.stripe.api_base == STRIPE_API
+    assert not settings.sandbox
+
+
+def test_the_environment_overrules_the_file_setting_by_setting(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other settings of the same section keep what the file says, and the rest their defaults."""
+    configure(folder, '[daemon]\nport = 1111\nwrite_back_slots = 3\n[log]\nlevel = "debug"\n')
+    monkeypatch.setenv("CONNECTOR_DAEMON__PORT", "2222")
+
+    settings = load_settings()
+
+    assert (settings.daemon.port, settings.daemon.write_back_slots) == (2222, 3)
+    assert (settings.log.level, settings.log.format) == ("debug", "auto")
+
+
+def test_the_file_may_have_another_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CONNECTOR_CONFIG names it; the usual one is then not read."""
+    configure(folder, "[daemon]\nport = 1111\n")
+    (folder / "other.toml").write_text("[daemon]\nport = 3333\n", encoding="utf-8")
+    monkeypatch.setenv("CONNECTOR_CONFIG", str(folder / "other.toml"))
+
+    assert load_settings().daemon.port == 3333
+
+
+def test_a_database_address_overrules_the_data_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is for a group of practices on PostgreSQL."""
+    monkeypatch.setenv("CONNECTOR_DATABASE__URL", "postgresql://connector@db/smilepass")
+
+    assert load_settings().database_url == "postgresql://connector@db/smilepass"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("CONNECTOR_STRIPE_SECRET_KEY", SECRET, "CONNECTOR_STRIPE_SECRET_KEY is not a setting"),
+        ("CONNECTOR_STRPE__SECRET_KEY", SECRET, "CONNECTOR_STRPE__SECRET_KEY is not a setting"),
+        ("connector_strpe__secret_key", SECRET, "is not a setting"),
+        ("CONNECTOR_STRIPE__SECRT_KEY", SECRET, "stripe.secrt_key: Extra inputs are not permitted"),
+        ("CONNECTOR_STRIPE", SECRET, "stripe"),
+        ("CONNECTOR_STRIPE__TIMEOUT_SECONDS", SECRET, "stripe.timeout_seconds: Input should be a valid number"),
+        ("CONNECTOR_STRIPE__TIMEOUT_SECONDS", "81", "stripe.timeout_seconds"),
+        ("CONNECTOR_DAEMON__PORT", "65536", "daemon.port"),
+        ("CONNECTOR_LOG__LEVEL", SECRET, "log.level: Input should be 'debug'"),
+        ("CONNECTOR_CLOCK__NOW", SECRET, "clock.now"),
+        ("CONNECTOR_CLOCK__NOW", "2026-11-21T09:00:00", "An instant needs a time zone"),
+    ],
+)
+def test_a_mistake_in_the_environment_is_named_without_its_value(
+    variable: str, value: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line that says which setting is wrong; the value may be a secret in the wrong place."""
+    monkeypatch.setenv(variable, value)
+
+    sentence = refusal()
+
+    assert words in sentence
+    assert SECRET not in sentence
+    assert "\n" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (f'[stripe]\nsecrt_key = "{SECRET}"\n', "stripe.secrt_key: Extra inputs are not permitted"),
+        (f'strpe = "{SECRET}"\n', "strpe: Extra inputs are not permitted"),
+        (f'[log]\nlevel = "{SECRET}"\n', "log.level"),
+        (f"[stripe]\nsecret_key = {SECRET}\n", "The configuration file cannot be read"),
+        (f'stripe = "{SECRET}"\n', "stripe"),
+    ],
+)
+def test_a_mistake_in_the_file_is_named_without_its_value(folder: Path, text: str, words: str) -> None:
+    """Unknown names are refused as well: they would be ignored in silence."""
+    configure(folder, text)
+
+    sentence = refusal()
+
+    assert words in sentence
+    assert SECRET not in sentence
+    assert "\n" not in sentence
+
+
+def test_all_mistakes_are_told_at_once(folder: Path) -> None:
+    """So that they can be mended in one go."""
+    configure(folder, '[log]\nlevel = "loud"\n[daemon]\nport = -1\n')
+
+    sentence = refusal()
+
+    assert "log.level" in sentence
+    assert "daemon.port" in sentence
+
+
+def test_a_misspelt_value_of_another_program_is_no_concern_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only variables that begin with our prefix are looked at."""
+    monkeypatch.setenv("MY_CONNECTOR_STRPE", "1")
+
+    assert load_settings().daemon.port == 8321
+
+
+def test_secrets_are_in_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A settings object may be printed by accident: neither Stripe's key nor the database's password shows."""
+    monkeypatch.setenv("CONNECTOR_STRIPE__SECRET_KEY", SECRET)
+    monkeypatch.setenv("CONNECTOR_DATABASE__URL", "postgresql://connector:hunter2@db/smilepass")
+
+    settings = load_settings()
+    shown = f"{settings!r} {settings} {settings.stripe!r} {settings.database!r} {settings.database}"
+
+    assert settings.stripe.secret_key.get_secret_value() == SECRET
+    assert SECRET not in shown
+    assert "hunter2" not in shown
+
+
+def test_settings_cannot_be_changed_after_they_were_read() -> None:
+    """Whoever holds them holds what was checked."""
+    settings = load_settings()
+
+    with pytest.raises(ValueError, match="frozen"):
+        settings.daemon.port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("api_base", "key", "sandbox"),
+    [
+        (SANDBOX, "sk_test_1", True),
+        ("http://localhost:4242", "", True),
+        ("http://[::1]:4242", "rk_test_1", True),
+        (SANDBOX, "sk_live_1", False),
+        (SANDBOX, "rk_live_1", False),
+        (STRIPE_API, "sk_test_1", False),
+        ("http://192.168.1.5:4242", "sk_test_1", False),
+        ("http://localhost.example.com", "sk_test_1", False),
+        ("http://127.0.0.1@example.com", "sk_test_1", False),
+    ],
+)
+def test_sandbox_mode_needs_a_sandbox_on_this_machine_and_no_live_key(
+    api_base: str, key: str, sandbox: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only then may the clock be set: with real money it would charge people at the wrong time."""
+    monkeypatch.setenv("CONNECTOR_STRIPE__API_BASE", api_base)
+    monkeypatch.setenv("CONNECTOR_STRIPE__SECRET_KEY", key)
+    assert load_settings().sandbox is sandbox
+
+    monkeypatch.setenv("CONNECTOR_CLOCK__NOW", "2026-11-21T09:00:00+11:00")
+
+    if sandbox:
+        assert load_settings().clock.now == datetime(2026, 11, 20, 22, 0, tzinfo=UTC)
+    else:
+        assert "works in sandbox mode only" in refusal()
+
+
+@pytest.mark.parametrize("url", ["", "127.0.0.1", "http://", "http://example.com", "http://0.0.0.0"])
+def test_an_address_is_this_machine_only_if_it_says_so(url: str) -> None:
+    """Whatever cannot be told is not."""
+    assert not is_loopback(url)
+
+
+def test_importing_the_settings_reads_nothing() -> None:
+    """Defaults need neither file nor environment."""
+    assert Settings.model_fields["data_dir"].default == Path("data")
