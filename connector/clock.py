@@ -6,6 +6,7 @@ Instants are aware datetimes in UTC. A business date is a calendar day in a loca
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from typing import Protocol
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -48,8 +49,12 @@ def as_utc(instant: datetime) -> datetime:
     return instant.astimezone(UTC)
 
 
+@cache
 def zone(name: str) -> ZoneInfo:
-    """The time zone of that IANA name. Raises DomainError when there is none."""
+    """The time zone of that IANA name. Raises DomainError when there is none.
+
+    Answers are kept: the list of all names is read from hundreds of files each time.
+    """
     if name not in available_timezones():
         raise DomainError(f"{name!r} is not a time zone: use a name such as Australia/Sydney.")
     return ZoneInfo(name)

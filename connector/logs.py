@@ -90,5 +90,7 @@ def configure(settings: LogSettings) -> None:
     root.handlers[:] = [handler]
     root.setLevel(settings.level.upper())
     # These libraries write URLs, parameters or SQL values at their lower levels.
-    for name in ("httpx", "httpcore", "stripe", "sqlalchemy", "uvicorn", "apscheduler", "alembic"):
+    for name in ("httpx", "httpcore", "stripe", "sqlalchemy", "uvicorn", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # The daemon logs the errors of its jobs itself; that a job is still at work when it is woken again is no news.
+    logging.getLogger("apscheduler").setLevel(logging.CRITICAL)

@@ -115,8 +115,11 @@ class Daemon:
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stop.set()
 
-    def _shut_down(self, web: threading.Thread) -> None:
-        """Let calls under way end, up to the deadline; what is cut off is looked up after the restart."""
+    def _shut_down(self, web: threading.Thread) -> bool:
+        """Let calls under way end, up to the deadline; what is cut off is looked up after the restart.
+
+        Tells whether all calls have ended.
+        """
         log.info("daemon.stopping", deadline_seconds=self._settings.stop_deadline_seconds)
         ends = time.monotonic() + self._settings.stop_deadline_seconds
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -125,4 +128,6 @@ class Daemon:
         waiter.join(timeout=max(0.0, ends - time.monotonic()))
         self._server.should_exit = True
         web.join(timeout=5)
-        log.info("daemon.stopped", all_calls_ended=not waiter.is_alive())
+        ended = not waiter.is_alive()
+        log.info("daemon.stopped", all_calls_ended=ended)
+        return ended

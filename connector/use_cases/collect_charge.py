@@ -27,6 +27,8 @@ REFUSED = "refused_by_processor"
 ASK_AGAIN_AFTER = timedelta(minutes=5)
 KEYS_LAST = timedelta(hours=23)
 """An hour less than Stripe keeps idempotency keys, for clocks that differ."""
+GIVEN_UP_AFTER = timedelta(days=3)
+"""A charge that Stripe could not confirm for so long is overdue, so that a person hears of it."""
 
 
 def collect_charge(context: Context, attempt_id: str) -> None:
@@ -53,10 +55,17 @@ def collect_charge(context: Context, attempt_id: str) -> None:
 
 
 def _ask(context: Context, attempt: ChargeAttempt, charge: Charge, method: PaymentMethod) -> ChargeReport:
-    """Confirm while the key protects from doing it twice; afterwards, and for debits under way, only look."""
-    sent_at = attempt.sent_at or context.clock.now()
-    if attempt.state is AttemptState.PROCESSING or context.clock.now() - sent_at > KEYS_LAST:
-        return context.processor.read_charge(_known(charge))
+    """Confirm while the key protects from doing it twice; afterwards, and for debits under way, look first.
+
+    A charge that was never confirmed, because nothing got through for a day, is confirmed then, for some days.
+    """
+    now = context.clock.now()
+    age = now - (attempt.sent_at or now)
+    if attempt.state is AttemptState.PROCESSING or age > KEYS_LAST:
+        report = context.processor.read_charge(_known(charge))
+        untouched = report.status is ChargeStatus.OPEN and report.failure_code is None
+        if attempt.state is AttemptState.PROCESSING or not untouched or age > GIVEN_UP_AFTER:
+            return report
     return _confirm(context, attempt, charge, method)
 
 

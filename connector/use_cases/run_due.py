@@ -137,6 +137,7 @@ def _due(session: Session, kind: type[A], location: Location, today: date) -> Se
         .where(kind.location_id == location.id, kind.status.in_(BILLABLE), kind.next_due <= today)
         .order_by(kind.next_due, kind.id)
         .limit(BATCH)
+        .with_for_update(skip_locked=True)
     )
     return session.scalars(query).all()
 

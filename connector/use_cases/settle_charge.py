@@ -44,7 +44,8 @@ def settle_charge(context: Context, charge_id: str, report: ChargeReport, *, ref
     """
     now = context.clock.now()
     with context.database.unit_of_work() as session:
-        charge = session.get_one(Charge, charge_id)
+        # Locked, so that an answer and an event that arrive at once are applied one after the other (PostgreSQL).
+        charge = session.get_one(Charge, charge_id, with_for_update=True)
         attempt = session.scalar(
             select(ChargeAttempt).where(ChargeAttempt.charge_id == charge_id, ChargeAttempt.state.in_(LIVE_ATTEMPT))
         )

@@ -45,9 +45,7 @@ def run(folder: Path) -> list[Figure]:
 
 def _figures(name: str, costs: Sequence[float]) -> list[Figure]:
     smallest, largest = f"{SIZES[0]:,}", f"{SIZES[-1]:,}"
-    rates = [
-        Figure(f"{name}, of {size:,}", 1 / cost, "per second") for size, cost in zip(SIZES, costs, strict=True)
-    ]
+    rates = [Figure(f"{name}, of {size:,}", 1 / cost, "per second") for size, cost in zip(SIZES, costs, strict=True)]
     growth = Figure(
         f"{name}: cost of one at {largest} and at {smallest}",
         costs[-1] * 1000,

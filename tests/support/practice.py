@@ -233,7 +233,7 @@ class Practice:
     def assert_all_written(self) -> None:
         """As above, and everything taken is proven to stand in the practice system."""
         self.assert_exactly_once()
-        assert set(self.states()) <= {WriteBackState.CONFIRMED}
+        assert set(self.states()) == {WriteBackState.CONFIRMED}
         assert self.judge().entries == len(self.states())
 
     def _sign_contract(self, number: int, plan_name: str, frequency: Frequency) -> Enrolled:

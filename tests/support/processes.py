@@ -180,6 +180,7 @@ def outside(folder: Path, people: int = 3) -> Iterator[Outside]:
 @contextmanager
 def stripe_at(folder: Path, port: int = 0) -> Iterator[Sandbox]:
     """The simulated Stripe whose state is in that folder."""
+    folder.mkdir(exist_ok=True)
     with running("stripe", *_state(folder, "stripe", port), log=folder / "stripe.log") as sandbox:
         yield sandbox
 
@@ -264,7 +265,7 @@ class Installation:
         }
         return [part for name, value in {**fields, **changed}.items() for part in ("--pms-setting", f"{name}={value}")]
 
-    def import_people(self, count: int, frequency: str = "weekly", method: str = CARD) -> Any:
+    def import_people(self, count: int, frequency: str, method: str = CARD) -> Any:
         """Import the first of PEOPLE with a payment method, so that their contracts start at once."""
         file = self.folder / "members.csv"
         fields = {"id": "M{}", "email": "m{}@canary.example", "frequency": frequency, "stripe_payment_method": method}
@@ -311,13 +312,13 @@ LOCATION = (
 )
 
 
-def installed(folder: Path, pair: Outside, members: int = 0) -> Installation:
-    """A new installation with one location, and with the first of PEOPLE as linked members who pay weekly by card."""
+def installed(folder: Path, pair: Outside, members: int = 0, frequency: str = "weekly") -> Installation:
+    """A new installation with one location, and with the first of PEOPLE as linked members who pay by card."""
     folder.mkdir(parents=True)
     installation = Installation(folder, pair.stripe.address, pair.office.address)
     installation.add_location()
     if members:
-        assert installation.import_people(members)["activated"] == members
+        assert installation.import_people(members, frequency)["activated"] == members
         assert installation.json("links", "match", "--location", SLUG)["linked"] == members
     return installation
 

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 from sqlalchemy import select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from connector.clock import Clock
 from connector.database.engine import Database
@@ -38,6 +38,9 @@ S = WriteBackState
 ROWS_PER_SLOT = 64
 """Rows of one round for each write that may be under way at once: they share one look, and a round is soon over."""
 LEASE_MARGIN = timedelta(seconds=30)
+
+_ORIGINAL = WriteBack.__table__.alias("original")
+"""The write-back that a reversal takes back."""
 
 Mapper = Callable[[Callable[[WriteBack], None], Sequence[WriteBack]], Iterable[None]]
 
@@ -120,12 +123,11 @@ class WriteBackEngine:
 
     def _hand_over(self, tally: Tally) -> None:
         """A payment that a person typed in has no entry that we know, so its reversal is that person's too."""
-        original = aliased(WriteBack)
         query = (
             select(WriteBack)
-            .join(original, original.id == WriteBack.reverses_id)
+            .join(_ORIGINAL, _ORIGINAL.c.id == WriteBack.reverses_id)
             .where(WriteBack.location_id == self._location_id, WriteBack.state == S.QUEUED)
-            .where(original.state == S.RECORDED)
+            .where(_ORIGINAL.c.state == S.RECORDED)
         )
         with self._database.read() as session:
             rows = session.scalars(query).all()
@@ -237,13 +239,12 @@ class WriteBackEngine:
 
     def _due(self, state: WriteBackState) -> list[WriteBack]:
         """Rows in that state whose time has come, oldest first. A reversal waits until its original is confirmed."""
-        original = aliased(WriteBack)
         query = (
-            select(WriteBack, original.sent_to_patient_id)
-            .outerjoin(original, original.id == WriteBack.reverses_id)
+            select(WriteBack, _ORIGINAL.c.sent_to_patient_id)
+            .outerjoin(_ORIGINAL, _ORIGINAL.c.id == WriteBack.reverses_id)
             .where(WriteBack.location_id == self._location_id, WriteBack.state == state)
             .where(WriteBack.next_attempt_at <= self._clock.now())
-            .where(WriteBack.reverses_id.is_(None) | (original.state == S.CONFIRMED))
+            .where(WriteBack.reverses_id.is_(None) | (_ORIGINAL.c.state == S.CONFIRMED))
             .order_by(WriteBack.created_at, WriteBack.id)
             .limit(self._round)
         )

@@ -57,7 +57,7 @@ class WriteBack(Base):
     """Whom the last send went to; a look searches there."""
     attempts: Mapped[int] = mapped_column(default=0)
     fence: Mapped[int] = mapped_column(default=0)
-    """Counts claims: an outcome is kept only by the holder of the latest one."""
+    """Counts claims and new patients: a claim or an outcome is kept only of a row that is still as it was read."""
     lease_until: Mapped[datetime | None]
     baseline: Mapped[list[Any] | None]
     """Numbers of the patient's entries just before the first send: they cannot be ours. None until then, and again once

@@ -148,11 +148,15 @@ def assign_patient(session: Session, member_id: str, patient_id: str | None, now
     ).all()
     moved = 0
     for row in rows:
+        # A worker that read the row before must not claim it for the former patient. Of a row that is being sent, the
+        # claim stays valid: its outcome belongs to where it was sent.
+        fence = row.fence + (row.state in ABSENT)
         after = _entry_state(row.automatic, patient_id) if row.state in ABSENT else row.state
         if after is row.state or (row.state is S.REJECTED and patient_id is not None):
-            row.pms_patient_id = patient_id
+            row.pms_patient_id, row.fence = patient_id, fence
         else:
-            moved += step(session, row, after, now, actor=actor, pms_patient_id=patient_id, next_attempt_at=now)
+            link = {"pms_patient_id": patient_id, "fence": fence}
+            moved += step(session, row, after, now, actor=actor, next_attempt_at=now, **link)
     return moved
 
 
