@@ -25,8 +25,9 @@ from connector.sandbox.demo.show import Result, play
 def demo(leave: bool, members: int, folder: Path, as_json: bool) -> None:  # noqa: ARG001
     """Play three months of a practice with a simulated Stripe and a simulated Open Dental, trouble included."""
     out = console(err=as_json)
-    # A supervisor's way to stop must, like Ctrl-C, leave no sandbox behind.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Whoever asks it to stop, and even when a shell has started it with Ctrl-C ignored, no sandbox stays behind.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     result = play(members, folder, out.print)
     if as_json:
         print_json(result.as_json())

@@ -56,7 +56,11 @@ def print_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 
 def _harmless(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+    if not isinstance(cell, str):
+        return cell
+    guarded = f"'{cell}" if cell.startswith(_FORMULA) else cell
+    # The writer does not quote a carriage return that is not part of its line end, so it would break the row.
+    return guarded.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def dollars(cents: int) -> str:

@@ -37,44 +37,71 @@ def verify_ledger(context: Context) -> Verification:
         return Verification(entries, balances(session), list(_faults(session)))
 
 
+@dataclass(frozen=True)
+class _Source:
+    """A kind of record with money in it: the entry that it makes, and the write-back that it needs, if any."""
+
+    name: str
+    key: InstrumentedAttribute[str]
+    cents: InstrumentedAttribute[int]
+    made_by: tuple[Recipe, ...]
+    account: Account
+    """Where the entry shows the whole amount: as a debit, or as a credit if `sign` is -1."""
+    sign: int = 1
+    leg: Leg | None = None
+
+
+_SOURCES = (
+    _Source("invoice", Invoice.id, Invoice.amount_cents, (Recipe.INVOICE_ISSUED,), Account.RECEIVABLE),
+    _Source(
+        "payment", Payment.id, Payment.amount_cents, (Recipe.CHARGE_SETTLED,), Account.RECEIVABLE, -1, Leg.PAYMENT
+    ),
+    _Source(
+        "returned payment",
+        ReturnedPayment.id,
+        ReturnedPayment.amount_cents,
+        (Recipe.REFUND, Recipe.DISPUTE),
+        Account.RECEIVABLE,
+        leg=Leg.REVERSAL,
+    ),
+    _Source("payout", Payout.id, Payout.amount_cents, (Recipe.PAYOUT,), Account.BANK),
+)
+
+
 def _faults(session: Session) -> Iterator[str]:
     for entry_id in unbalanced(session):
         yield f"The journal entry {entry_id} does not add up to zero."
-    yield from _sources(session, Invoice.id, (Recipe.INVOICE_ISSUED,), "invoice")
-    yield from _sources(session, Payment.id, (Recipe.CHARGE_SETTLED,), "payment")
-    yield from _sources(session, ReturnedPayment.id, (Recipe.REFUND, Recipe.DISPUTE), "returned payment")
-    yield from _sources(session, Payout.id, (Recipe.PAYOUT,), "payout")
-    yield from _amounts(session)
-    for source, leg in ((Payment, Leg.PAYMENT), (ReturnedPayment, Leg.REVERSAL)):
-        written = select(WriteBack.source_id).where(WriteBack.leg == leg)
-        for source_id in session.scalars(select(source.id).where(source.id.not_in(written))):
-            yield f"The payment {source_id} has no write-back."
+    for source in _SOURCES:
+        yield from _entries(session, source)
+        if source.leg:
+            yield from _write_backs(session, source, source.leg)
 
 
-def _sources(
-    session: Session, key: InstrumentedAttribute[str], made_by: tuple[Recipe, ...], name: str
-) -> Iterator[str]:
-    """Each record has its entry, and each entry its record."""
-    booked = select(JournalEntry.source_id).where(JournalEntry.recipe.in_(made_by))
-    for source_id in session.scalars(select(key).where(key.not_in(booked))):
-        yield f"The {name} {source_id} has no journal entry."
+def _entries(session: Session, source: _Source) -> Iterator[str]:
+    """Each record has its entry, each entry its record, and both the same amount."""
+    booked = select(JournalEntry.source_id).where(JournalEntry.recipe.in_(source.made_by))
+    for source_id in session.scalars(select(source.key).where(source.key.not_in(booked))):
+        yield f"The {source.name} {source_id} has no journal entry."
     orphans = select(JournalEntry.id).where(
-        JournalEntry.recipe.in_(made_by), JournalEntry.source_id.not_in(select(key))
+        JournalEntry.recipe.in_(source.made_by), JournalEntry.source_id.not_in(select(source.key))
     )
     for entry_id in session.scalars(orphans):
-        yield f"The journal entry {entry_id} has no {name}."
-
-
-def _amounts(session: Session) -> Iterator[str]:
-    """What members owe is credited with exactly what each payment brought, and each write-back carries that amount."""
-    query = (
-        select(Payment.id)
-        .join(JournalEntry, (JournalEntry.source_id == Payment.id) & (JournalEntry.recipe == Recipe.CHARGE_SETTLED))
-        .join(Posting, (Posting.entry_id == JournalEntry.id) & (Posting.account == Account.RECEIVABLE))
-        .where(Posting.cents != -Payment.amount_cents)
+        yield f"The journal entry {entry_id} has no {source.name}."
+    other_amount = (
+        select(source.key)
+        .join(JournalEntry, (JournalEntry.source_id == source.key) & JournalEntry.recipe.in_(source.made_by))
+        .join(Posting, (Posting.entry_id == JournalEntry.id) & (Posting.account == source.account))
+        .where(Posting.cents != source.sign * source.cents)
     )
-    for payment_id in session.scalars(query):
-        yield f"The journal entry of the payment {payment_id} has another amount."
-    written = select(Payment.id).join(WriteBack, WriteBack.source_id == Payment.id)
-    for payment_id in session.scalars(written.where(WriteBack.amount_cents != Payment.amount_cents)):
-        yield f"The write-back of the payment {payment_id} has another amount."
+    for source_id in session.scalars(other_amount):
+        yield f"The journal entry of the {source.name} {source_id} has another amount."
+
+
+def _write_backs(session: Session, source: _Source, leg: Leg) -> Iterator[str]:
+    """Each record has its write-back, and both the same amount."""
+    written = select(WriteBack.source_id).where(WriteBack.leg == leg)
+    for source_id in session.scalars(select(source.key).where(source.key.not_in(written))):
+        yield f"The {source.name} {source_id} has no write-back."
+    pairs = select(source.key).join(WriteBack, (WriteBack.source_id == source.key) & (WriteBack.leg == leg))
+    for source_id in session.scalars(pairs.where(WriteBack.amount_cents != source.cents)):
+        yield f"The write-back of the {source.name} {source_id} has another amount."

@@ -26,19 +26,18 @@ LIMIT_SECONDS = 60
 def run(folder: Path) -> list[Figure]:
     """Time from the start of the process until it answers, and until the first payment is in the practice system."""
     ready, first = [], []
-    with office(folder, MEMBERS) as pms, stripe_account(folder) as stripe:
-        with practice(folder, pms.address) as subject:
-            members = subject.add_members(MEMBERS)
-            subject.link(members)
-            subject.add_write_backs(members, OPEN, "SPR")
-            for _ in range(STARTS):
-                _interrupt(subject)
-                before = _payments(pms)
-                started = time.perf_counter()
-                with serving(folder, stripe.address, CONNECTOR_CLOCK__NOW=NOON.isoformat()) as daemon:
-                    ready.append(daemon.ready_seconds)
-                    _wait_for_more(pms, before)
-                    first.append(time.perf_counter() - started)
+    with office(folder, MEMBERS) as pms, stripe_account(folder) as stripe, practice(folder, pms.address) as subject:
+        members = subject.add_members(MEMBERS)
+        subject.link(members)
+        subject.add_write_backs(members, OPEN, "SPR")
+        for _ in range(STARTS):
+            _interrupt(subject)
+            before = _payments(pms)
+            started = time.perf_counter()
+            with serving(folder, stripe.address, CONNECTOR_CLOCK__NOW=NOON.isoformat()) as daemon:
+                ready.append(daemon.ready_seconds)
+                _wait_for_more(pms, before)
+                first.append(time.perf_counter() - started)
     name = f"After a crash with {OPEN:,} open, start to"
     note = f"{STARTS} starts"
     return [

@@ -161,6 +161,7 @@ def test_every_reading_command_gives_one_json_document(paid: Installation) -> No
             "locations list",
             f"locations probe {SLUG}",
             f"plans list --location {SLUG}",
+            f"members list --location {SLUG}",
             f"links list --location {SLUG}",
             f"links match --location {SLUG}",
             f"write-backs list --location {SLUG} --state confirmed",

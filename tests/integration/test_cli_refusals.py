@@ -51,11 +51,8 @@ OD = ("--pms-setting", "base_url=http://127.0.0.1:9/api/v1", "--pms-setting", "d
     [
         (("report", "day", "2026-03-02", "--location", "nowhere"), "no location 'nowhere': the locations are leura"),
         (("run-due", "--location", "nowhere"), "no location 'nowhere': the locations are leura"),
-        (("locations", "probe", "nowhere"), "no location 'nowhere'"),
-        (("plans", "list", "--location", "nowhere"), "no location 'nowhere'"),
         (("plans", "add", "X", "--location", SLUG, "--price", "monthly=1.005"), "not an amount in whole cents"),
         (("plans", "add", "X", "--location", SLUG, "--price", "monthly=-5"), "must be above zero"),
-        (("plans", "add", "X", "--location", SLUG, "--price", "monthly=9999999"), "too large"),
         (("plans", "add", "X", "--location", SLUG), "at least one price, e.g. --price monthly=29.90"),
         (("plans", "add", "Essential", "--location", SLUG, "--price", "monthly=5"), "choose another name"),
         ((*ADD, *OD), "needs the setting 'customer_key'"),
@@ -64,12 +61,8 @@ OD = ("--pms-setting", "base_url=http://127.0.0.1:9/api/v1", "--pms-setting", "d
         ((*ADD, "--timezone", "Mars/Base"), "'Mars/Base' is not a time zone: use a name such as"),
         ((*ADD, "--currency", "dollars"), "'dollars' is not a currency: use three"),
         (("locations", "add", "Big Slug", *LOCATION), "cannot be a short name: use lower-case"),
-        (("write-backs", "show", "wb_none"), "no write-back 'wb_none': see `connector write-backs list`"),
         (("write-backs", "post", "wb_none"), "no write-back 'wb_none': see"),
-        (("write-backs", "mark-recorded", "wb_none"), "no write-back 'wb_none': see"),
-        (("links", "candidates", "mem_none", "--location", SLUG), "mem_none"),
         (("links", "link", "mem_none", "1001", "--location", SLUG), "mem_none"),
-        (("links", "unlink", "mem_none", "--location", SLUG), "mem_none"),
         (("members", "invite", "con_none"), "no contract 'con_none'"),
     ],
 )
@@ -90,13 +83,11 @@ def test_a_refusal_is_one_sentence_and_changes_nothing(
     ("arguments", "sentence"),
     [
         (("report", "day", "2026-02-30", "--location", SLUG), "2026-02-30"),
-        (("report", "day", "02/03/2026", "--location", SLUG), "02/03/2026"),
         (("report", "day", "2026-03-02"), "Missing option '--location'"),
         (("plans", "add", "X", "--location", SLUG, "--price", "daily=5"), "'daily' is not a frequency: use one of"),
         ((*ADD, "--pms-setting", "base_url"), "has no value: write it as NAME=VALUE"),
         (("import-members", "no-such-file.csv", "--location", SLUG, "--plan", "Essential"), "does not exist"),
         (("write-backs", "list", "--location", SLUG, "--state", "lost"), "'lost' is not one of"),
-        (("links", "list", "--location", SLUG, "--limit", "0"), "0 is not in the range"),
         (("dance",), "No such command 'dance'"),
     ],
 )
@@ -158,7 +149,7 @@ def test_a_second_location_of_the_same_name_is_refused(practice: Installation) -
     assert contents(practice) == before
 
 
-@pytest.mark.parametrize("command", [("locations", "list"), ("run-due",), ("serve",), ("ledger", "verify")])
+@pytest.mark.parametrize("command", [("run-due",), ("serve",)])
 def test_a_database_of_a_newer_version_is_left_alone(
     practice: Installation, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
@@ -216,7 +207,6 @@ def test_an_unknown_plan_is_answered_with_those_that_exist(practice: Installatio
     [
         ({"customer_key": "another"}, "Open Dental refuses the keys: check both"),
         ({"permissions": ["ApiReadAll"]}, "lacks the permission ApiPayments: have it added"),
-        ({"program_version": "22.1.1.0"}, "Open Dental 22.1.1.0 is too old: update it"),
     ],
 )
 def test_a_probe_tells_what_the_practice_system_lacks(

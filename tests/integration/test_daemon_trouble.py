@@ -62,9 +62,8 @@ def test_a_daemon_killed_under_load_loses_and_doubles_nothing(pair: Outside, pra
         today = practice.at(MONDAY + timedelta(weeks=week))
         assert today.now is not None
         pair.move_clock(today.now)
-        lines = moments.randint(2, 2 * MEMBERS)
         with today.start("serve", **QUICK, DAEMON__WRITE_BACK_SLOTS=str(moments.choice((1, 4)))) as daemon:
-            until(lambda: len(daemon.lines) >= lines or daemon.process.poll() is not None, f"{lines} log lines")  # noqa: B023
+            daemon.reaches(moments.randint(2, 2 * MEMBERS))
             daemon.process.kill()
             daemon.ended()
     pair.office.post("slow", milliseconds=0)

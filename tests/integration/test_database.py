@@ -225,9 +225,9 @@ def test_a_file_that_is_no_database_is_told_in_one_sentence(tmp_path: Path) -> N
     (tmp_path / "notes.db").write_bytes(b"Dear diary" * 1_000)
     wrong = Database(f"sqlite:///{(tmp_path / 'notes.db').as_posix()}")
 
-    with pytest.raises(DatabaseUnavailable, match="not available"), wrong.unit_of_work() as session:
+    with pytest.raises(DatabaseUnavailable, match="damaged, or is no database"), wrong.unit_of_work() as session:
         session.add(clinic(1))
-    with pytest.raises(DatabaseUnavailable, match="not available"), wrong.read() as session:
+    with pytest.raises(DatabaseUnavailable, match="damaged, or is no database"), wrong.read() as session:
         session.scalars(select(Clinic))
     wrong.close()
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from connector.sandbox.demo.show import MARKER
 from tests.support.processes import PATIENCE_SECONDS, until
 
 KEYS = {
@@ -60,7 +61,7 @@ def sandboxes_of(folder: Path) -> list[int]:
 def playing(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """A long demo in a process group of its own, as a terminal would start it."""
     process = subprocess.Popen(
-        command("--members", "400", "--folder", str(folder)),
+        command("--members", "200", "--folder", str(folder)),
         env=environment(),
         cwd=folder.parent,
         stdout=subprocess.PIPE,
@@ -90,12 +91,14 @@ def played(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_demo_ends_with_one_json_object_and_leaves_nothing_running(tmp_path: Path) -> None:
-    """A small practice: the documented keys, the three zeros, and the same folder can be played again."""
+    """A small practice: the documented keys and the three zeros; what an earlier demo left is replaced."""
     folder = tmp_path / "demo"
+    folder.mkdir()
+    (folder / MARKER).touch()
+    (folder / "sandbox-stripe.sqlite3").write_text("left by an earlier demo", encoding="utf-8")
 
     first = played(folder, "--exit", "--json", "--members", "25")
     result = json.loads(first.stdout)
-    again = played(folder, "--members", "10")
 
     assert first.returncode == 0, first.stderr
     assert set(result) == KEYS
@@ -103,15 +106,13 @@ def test_the_demo_ends_with_one_json_object_and_leaves_nothing_running(tmp_path:
     assert result["charges_succeeded"] > 25
     assert {name: result[name] for name in ZEROS} == dict.fromkeys(ZEROS, 0)
     assert sandboxes_of(folder) == []
-    assert again.returncode == 0, again.stderr
-    assert "Doubled in the practice system: 0. Lost: 0. Unexplained: 0.00." in again.stdout
-    assert sandboxes_of(folder) == []
 
 
 def test_what_the_demo_leaves_can_be_looked_at_as_it_says(tmp_path: Path) -> None:
     """The commands under 'Where to look next' work on the folder that was left behind."""
     folder = tmp_path / "demo"
     done = played(folder, "--members", "10")
+    assert sandboxes_of(folder) == []
 
     shown = [line.split() for line in done.stdout.splitlines() if re.match(r"  \S*(connector|__main__\.py) ", line)]
     results = [
@@ -126,6 +127,7 @@ def test_what_the_demo_leaves_can_be_looked_at_as_it_says(tmp_path: Path) -> Non
         for words in shown
     ]
 
+    assert "Doubled in the practice system: 0. Lost: 0. Unexplained: 0.00." in done.stdout
     assert len(results) == 3
     assert [(result.returncode, result.stderr) for result in results] == [(0, "")] * 3
     assert "The book adds up." in results[-1].stdout
@@ -148,7 +150,6 @@ def test_the_demo_does_not_touch_a_folder_that_it_did_not_make(tmp_path: Path) -
     ]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Process groups and /proc are needed to play a terminal.")
 @pytest.mark.parametrize("how", ["a key of the terminal", "a supervisor"])
 def test_a_demo_that_is_stopped_says_one_sentence_and_leaves_nothing_running(tmp_path: Path, how: str) -> None:
     """Ctrl-C reaches the sandboxes as well, a supervisor's SIGTERM only the demo itself."""
@@ -182,6 +183,7 @@ def test_a_thousand_members_over_three_months_end_with_every_cent_explained(tmp_
     assert result["members"] == 1_000
     assert result["linked"] + result["in_review"] >= 900
     assert result["charges_succeeded"] > 4_000
-    assert result["write_backs_confirmed"] > 0.8 * result["charges_succeeded"]
+    assert result["write_backs_confirmed"] > 3_000
+    assert result["write_backs_confirmed"] + result["waiting"] >= result["charges_succeeded"]
     assert {name: result[name] for name in ZEROS} == dict.fromkeys(ZEROS, 0)
     assert sandboxes_of(folder) == []

@@ -52,7 +52,7 @@ def test_the_whole_book_adds_up(book: Book) -> None:
         rows = session.scalars(select(WriteBack).order_by(WriteBack.leg)).all()
     assert [(row.leg, row.amount_cents, row.state) for row in rows] == [
         (Leg.PAYMENT, payment.amount_cents, WriteBackState.UNLINKED),
-        (Leg.REVERSAL, payment.amount_cents, WriteBackState.UNLINKED),
+        (Leg.REVERSAL, payment.amount_cents, WriteBackState.QUEUED),
     ]
 
 

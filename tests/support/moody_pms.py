@@ -70,7 +70,11 @@ class MoodyPms:
             case Mood.REFUSED_FOR_NOW:
                 raise RateLimited("Too many requests.")
         now = self._clock.now()
-        return [entry for at, entry in self._entries if at <= now and entry.patient_id in patient_ids]
+        return [
+            entry
+            for at, entry in self._entries
+            if at <= now and entry.patient_id in patient_ids and entry.entry_date >= since
+        ]
 
     def record_payment(self, command: PaymentCommand) -> Receipt:
         manifest = self.manifest
@@ -108,16 +112,16 @@ class MoodyPms:
         self._entries.append((self._clock.now() + after, entry))
         return entry
 
-    def record_reversal(self, command: ReversalCommand) -> Receipt:
+    def record_reversal(self, command: ReversalCommand) -> Receipt:  # noqa: ARG002
         raise Rejected("This system takes no reversals.")
 
     def probe(self) -> ProbeReport:
         return ProbeReport("1")
 
-    def find_patients(self, query: PatientQuery) -> Sequence[PmsPatient]:
+    def find_patients(self, query: PatientQuery) -> Sequence[PmsPatient]:  # noqa: ARG002
         return []
 
-    def get_patient(self, patient_id: str) -> PmsPatient | None:
+    def get_patient(self, patient_id: str) -> PmsPatient | None:  # noqa: ARG002
         return None
 
     def read_day_sheet(self, business_date: date) -> DaySheet:

@@ -124,6 +124,12 @@ class Started:
         assert found, f"No {event} in: {self.text}"
         return found[0]
 
+    def reaches(self, lines: int) -> None:
+        """Wait until it has logged so many lines. Fails when it ends before."""
+        with self._news:
+            self._news.wait_for(lambda: self._over or len(self.lines) >= lines, timeout=PATIENCE_SECONDS)
+        assert len(self.lines) >= lines, self.text
+
     def events(self, event: str) -> list[dict[str, Any]]:
         """The log lines of that event so far."""
         parsed = [json.loads(line) for line in list(self.lines) if line.startswith("{")]
@@ -265,12 +271,12 @@ class Installation:
         }
         return [part for name, value in {**fields, **changed}.items() for part in ("--pms-setting", f"{name}={value}")]
 
-    def import_people(self, count: int, frequency: str, method: str = CARD) -> Any:
-        """Import the first of PEOPLE with a payment method, so that their contracts start at once."""
+    def import_people(self, count: int, frequency: str = "weekly", method: str = CARD) -> Finished:
+        """Import the first of PEOPLE with a payment method at Stripe, so that their contracts start at once."""
         file = self.folder / "members.csv"
         fields = {"id": "M{}", "email": "m{}@canary.example", "frequency": frequency, "stripe_payment_method": method}
         people_file(file, count, **fields)
-        return self.json("import-members", str(file), "--location", SLUG, "--plan", "Essential")
+        return self.run("import-members", str(file), "--location", SLUG, "--plan", "Essential", "--json")
 
     def write_backs(self) -> list[WriteBack]:
         """All write-backs, read from the database itself."""
@@ -318,7 +324,7 @@ def installed(folder: Path, pair: Outside, members: int = 0, frequency: str = "w
     installation = Installation(folder, pair.stripe.address, pair.office.address)
     installation.add_location()
     if members:
-        assert installation.import_people(members, frequency)["activated"] == members
+        assert installation.import_people(members, frequency).document["activated"] == members
         assert installation.json("links", "match", "--location", SLUG)["linked"] == members
     return installation
 

@@ -43,12 +43,12 @@ S = WriteBackState
 STEPS: dict[WriteBackState, frozenset[WriteBackState]] = {
     S.UNLINKED: frozenset({S.QUEUED, S.READY, S.RECORDED}),
     S.READY: frozenset({S.QUEUED, S.UNLINKED, S.RECORDED}),
-    S.QUEUED: frozenset({S.SENDING, S.CONFIRMED, S.UNLINKED, S.HELD, S.RECORDED}),
-    S.SENDING: frozenset({S.ACCEPTED, S.CONFIRMED, S.REJECTED, S.UNKNOWN, S.QUEUED}),
+    S.QUEUED: frozenset({S.SENDING, S.CONFIRMED, S.UNLINKED, S.READY, S.HELD, S.RECORDED}),
+    S.SENDING: frozenset({S.ACCEPTED, S.REJECTED, S.UNKNOWN, S.QUEUED}),
     S.ACCEPTED: frozenset({S.CONFIRMED, S.HELD}),
     S.UNKNOWN: frozenset({S.CONFIRMED, S.QUEUED, S.UNLINKED, S.HELD}),
     S.REJECTED: frozenset({S.QUEUED, S.UNLINKED, S.RECORDED}),
-    S.HELD: frozenset({S.QUEUED, S.UNLINKED, S.CONFIRMED, S.RECORDED}),
+    S.HELD: frozenset({S.QUEUED, S.RECORDED}),
     S.RECORDED: frozenset({S.READY, S.UNLINKED}),
     S.CONFIRMED: frozenset(),
 }
