@@ -30,7 +30,9 @@ check: setup
 	@$(BIN)/ruff check connector tests
 	@$(BIN)/ruff format --check connector tests
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/coverage run -m pytest tests/unit
+	@$(BIN)/coverage report
 
 bench: setup
 	@$(BIN)/python -m tests.benchmarks

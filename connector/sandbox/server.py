@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
-import sys
 
+import click
 import uvicorn
 from starlette.types import ASGIApp
 
@@ -17,6 +17,5 @@ def serve(app: ASGIApp, port: int, name: str) -> None:
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
     config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=2)
-    print(json.dumps({"sandbox": name, "address": address}), flush=True)
-    sys.stdout.flush()
+    click.echo(json.dumps({"sandbox": name, "address": address}))
     uvicorn.Server(config).run(sockets=[listener])

@@ -53,9 +53,7 @@ class _Source:
 
 _SOURCES = (
     _Source("invoice", Invoice.id, Invoice.amount_cents, (Recipe.INVOICE_ISSUED,), Account.RECEIVABLE),
-    _Source(
-        "payment", Payment.id, Payment.amount_cents, (Recipe.CHARGE_SETTLED,), Account.RECEIVABLE, -1, Leg.PAYMENT
-    ),
+    _Source("payment", Payment.id, Payment.amount_cents, (Recipe.CHARGE_SETTLED,), Account.RECEIVABLE, -1, Leg.PAYMENT),
     _Source(
         "returned payment",
         ReturnedPayment.id,

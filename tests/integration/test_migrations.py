@@ -1,4 +1,4 @@
-"""The schema: migrations arrive at what the models declare, on SQLite and on PostgreSQL, and guard what has happened."""
+"""The schema: migrations arrive at what the models declare, on both databases, and guard what has happened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The main job on a real PostgreSQL server: what SQLite does by its nature must hold here by our keys and statements."""
+"""The main job on a real PostgreSQL server: what SQLite does by its nature must hold here by our own keys."""
 
 from __future__ import annotations
 

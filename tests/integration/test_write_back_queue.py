@@ -148,8 +148,8 @@ def _moved_by_people(
         lambda session, row_id: queue.post_by_person(session, row_id, LATER, "mia"),
         lambda session, row_id: queue.mark_recorded(session, row_id, LATER, "mia"),
         lambda session, row_id: queue.undo_recorded(session, row_id, LATER, "mia"),
-        lambda session, row_id: assign_patient(session, book.member_id, "1002", LATER, "mia"),
-        lambda session, row_id: assign_patient(session, book.member_id, None, LATER, "mia"),
+        lambda session, _: assign_patient(session, book.member_id, "1002", LATER, "mia"),
+        lambda session, _: assign_patient(session, book.member_id, None, LATER, "mia"),
     ]
     taken = set()
     for verb in verbs:

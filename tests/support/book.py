@@ -44,7 +44,7 @@ class NoOutside:
     def __init__(self) -> None:
         self.returns: dict[str, ReturnReport] = {}
 
-    def read_return(self, kind: ReturnKind, processor_id: str) -> ReturnReport:
+    def read_return(self, _kind: ReturnKind, processor_id: str) -> ReturnReport:
         """The refund or dispute that was put there."""
         return self.returns[processor_id]
 

@@ -155,8 +155,8 @@ def assign_patient(session: Session, member_id: str, patient_id: str | None, now
         if after is row.state or (row.state is S.REJECTED and patient_id is not None):
             row.pms_patient_id, row.fence = patient_id, fence
         else:
-            link = {"pms_patient_id": patient_id, "fence": fence}
-            moved += step(session, row, after, now, actor=actor, next_attempt_at=now, **link)
+            changes: dict[str, Any] = {"pms_patient_id": patient_id, "fence": fence, "next_attempt_at": now}
+            moved += step(session, row, after, now, actor=actor, **changes)
     return moved
 
 
