@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
@@ -140,7 +140,9 @@ waits = st.lists(st.sampled_from(STEPS_SECONDS), min_size=1, max_size=25)
 
 
 @given(moods=moods, waits=waits)
-@settings(deadline=None, max_examples=80, derandomize=True)
+@example(moods=[Mood.WELL, Mood.LANDS_LATE], waits=[5, 5, 70])
+@example(moods=[Mood.WELL, Mood.KILLED_LANDS_LATE], waits=[5, 91, 1])
+@settings(deadline=None, max_examples=60, derandomize=True)
 def test_whatever_happens_nothing_is_written_twice_and_everything_in_the_end(
     template: Path, moods: list[Mood], waits: list[int]
 ) -> None:
@@ -163,7 +165,7 @@ def test_whatever_happens_nothing_is_written_twice_and_everything_in_the_end(
 
 
 @given(moods=moods, waits=waits)
-@settings(deadline=None, max_examples=40, derandomize=True)
+@settings(deadline=None, max_examples=25, derandomize=True)
 def test_without_a_person_every_row_ends_confirmed_or_with_its_reason(
     template: Path, moods: list[Mood], waits: list[int]
 ) -> None:
