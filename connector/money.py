@@ -20,6 +20,10 @@ CENTS_MAX = 99_999_999
 """Largest amount of one charge: Stripe accepts eight digits."""
 
 
+CURRENCIES = frozenset({"aud", "cad", "chf", "eur", "gbp", "hkd", "nzd", "sgd", "usd", "zar"})
+"""Currencies of practices, all divided into a hundred parts; amounts of others (jpy, kwd) would be misread."""
+
+
 @total_ordering
 @dataclass(frozen=True, slots=True)
 class Money:
@@ -90,6 +94,16 @@ class Money:
         if other.currency != self.currency:
             raise ValueError(f"Amounts of {self.currency} and {other.currency} cannot be combined.")
         return other
+
+
+def known_currency(text: str) -> str:
+    """The currency code in lower case. Raises DomainError for one that is unknown or is not divided into cents."""
+    code = text.strip().lower()
+    if code not in CURRENCIES:
+        raise DomainError(
+            f"{text!r} is not a currency that can be used: choose one of {', '.join(sorted(CURRENCIES))}."
+        )
+    return code
 
 
 def total(amounts: Iterable[Money], currency: str) -> Money:

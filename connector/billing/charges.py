@@ -83,6 +83,8 @@ class ChargeAttempt(Base):
     """Not worked on before this instant."""
     decided_at: Mapped[datetime | None]
     failure_code: Mapped[str | None]
+    failed_charge_id: Mapped[str | None]
+    """The processor's own id of the failed try: the payment object goes on showing it until another try is made."""
 
 
 class Payment(Base):

@@ -97,6 +97,8 @@ class ReturnReport:
 
     processor_id: str
     kind: ReturnKind
+    payment_object_id: str
+    """The payment object that the charge belongs to; empty for a charge without one."""
     processor_charge_id: str
     amount: Money
     fee: Money
@@ -127,6 +129,8 @@ class Movement:
     location_id: str | None
     """The location whose charge it is; None for payouts and account fees."""
     invoice_id: str | None
+    final: bool = True
+    """False for a debit or refund that is under way, and for a debit that came back."""
 
 
 class PaymentProcessor(Protocol):

@@ -59,6 +59,8 @@ def print_report(result: DayReport) -> None:
         out.print(f"\n{problem}", style="yellow")
     if result.agrees:
         out.print("\nThe practice system and Stripe agree with our book to the cent.", style="green")
+    elif not result.differences and not result.problems:
+        out.print(f"\nNothing differs, but {result.waiting_count} are not in the practice system yet.", style="yellow")
     if not result.day_is_over:
         out.print("The day is not over: figures may still change.", style="yellow")
 

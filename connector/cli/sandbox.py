@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from connector.files import private_folder
+
 
 @click.group()
 def sandbox() -> None:
@@ -50,5 +52,5 @@ def open_dental(port: int, data: Path | None, patients: Path | None) -> None:
 
 def _state_file(chosen: Path | None, name: str) -> Path:
     file = chosen or Path("data") / name
-    file.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(file.parent)
     return file

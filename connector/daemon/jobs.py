@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import TypeVar
 
 import structlog
 from sqlalchemy import func, select
@@ -14,10 +15,10 @@ from connector.billing.charges import Payment
 from connector.billing.clinics import Location
 from connector.clock import business_date
 from connector.database.job_runs import win
-from connector.errors import EdgeError
 from connector.reconciliation.models import DayClose
 from connector.settings import DaemonSettings
 from connector.use_cases.close_day import close_day
+from connector.use_cases.containment import contained
 from connector.use_cases.context import Context
 from connector.use_cases.link_members import link_members
 from connector.use_cases.read_news import read_news
@@ -32,6 +33,8 @@ CLOSE_ANYWAY_AFTER = timedelta(days=3)
 """A day whose other books cannot be read for so long is closed with the problem named in its report."""
 DAYS_BACK = 31
 
+T = TypeVar("T")
+R = TypeVar("R")
 
 Work = Callable[[Context, ThreadPoolExecutor], list[str]]
 """One job; returns the sentences of what is wrong outside, none when all is well."""
@@ -66,31 +69,35 @@ def news(context: Context, _pool: ThreadPoolExecutor) -> list[str]:
 
 def billing(context: Context, pool: ThreadPoolExecutor) -> list[str]:
     """Issue and collect what is due."""
-    return run_due(context, mapper=pool.map).problems
+    return run_due(context, mapper=lambda work, items: _in_pool(pool, work, items)).problems
 
 
 def matching(context: Context, _pool: ThreadPoolExecutor) -> list[str]:
     """Look for the patients of new members."""
-    return [problem for row in _locations(context) if (problem := link_members(context, row).problem)]
+    problems: list[str] = []
+    for location in _locations(context):
+        with contained(location, problems.append):
+            if problem := link_members(context, location).problem:
+                problems.append(problem)
+    return problems
 
 
 def write_backs(context: Context, pool: ThreadPoolExecutor) -> list[str]:
     """Send and settle what is due at the practice systems."""
-    return [tally.problem for tally in work_write_backs(context, mapper=pool.map).values() if tally.problem]
+    tallies = work_write_backs(context, mapper=lambda work, items: _in_pool(pool, work, items))
+    return [tally.problem for tally in tallies.values() if tally.problem]
 
 
 def day_sheets(context: Context, _pool: ThreadPoolExecutor) -> list[str]:
     """Read today's day sheet of each location once an hour, so that a day can be compared during an outage."""
-    problems = []
+    problems: list[str] = []
     now = context.clock.now()
     for location in _locations(context):
         with context.database.unit_of_work() as session:
             won = win(session, "day_sheet", f"{location.id}:{now:%Y-%m-%dT%H}", now)
         if won:
-            try:
+            with contained(location, problems.append):
                 read_day_sheet(context, location, business_date(now, location.zone))
-            except EdgeError as error:
-                problems.append(str(error))
     return problems
 
 
@@ -103,8 +110,9 @@ class DayClosing:
     def __call__(self, context: Context, _pool: ThreadPoolExecutor) -> list[str]:
         problems: list[str] = []
         for location in _locations(context):
-            for day in _open_days(context, location, self.hour):
-                problems += _close(context, location, day)
+            with contained(location, problems.append):
+                for day in _open_days(context, location, self.hour):
+                    problems += _close(context, location, day)
         return problems
 
 
@@ -132,6 +140,14 @@ def _open_days(context: Context, location: Location, hour: int) -> list[date]:
     start = max(first, newest - timedelta(days=DAYS_BACK))
     days = [start + timedelta(days=offset) for offset in range((newest - start).days + 1)]
     return [day for day in days if day not in closed]
+
+
+def _in_pool(pool: ThreadPoolExecutor, work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """The pool's map; a pool that closes turns calls away, which is no fault of any location."""
+    try:
+        return pool.map(work, items)
+    except RuntimeError:
+        raise CancelledError from None
 
 
 def _locations(context: Context) -> list[Location]:

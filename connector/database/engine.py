@@ -15,11 +15,12 @@ from typing import Any
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.orm import Session
 
 from connector.errors import ConnectorError, DomainError
 from connector.failpoints import failpoint
+from connector.files import private_file, private_folder
 
 BUSY_TIMEOUT_MS = 10_000
 READERS_MAX = 16
@@ -33,9 +34,14 @@ class Database:
     """The practice's own state. Opened once per process and shared by its threads."""
 
     def __init__(self, url: str) -> None:
-        self.url = make_url(url)
-        if self.url.get_backend_name() == "sqlite":
-            Path(self.url.database or "").parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.url = make_url(url)
+        except (ArgumentError, ValueError):
+            raise DomainError("CONNECTOR_DATABASE__URL is no address of a database: check how it is written.") from None
+        if self.path is not None:
+            private_folder(self.path.parent)
+            # SQLite gives its log files the rights of the database.
+            private_file(self.path)
             self._writer = _sqlite_engine(url, readonly=False)
             self._reader = _sqlite_engine(url, readonly=True)
         elif self.url.get_backend_name() == "postgresql":

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from connector import ids
+from connector.files import private_folder
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -38,7 +39,7 @@ class OutboxMailer:
         message = EmailMessage(policy=SMTP)
         message["From"], message["To"], message["Subject"] = self._sender, mail.to, mail.subject
         message.set_content(mail.text)
-        self._folder.mkdir(parents=True, exist_ok=True)
+        private_folder(self._folder)
         file = self._folder / f"{ids.new_id('mail')}.eml"
         unfinished = file.with_suffix(".part")
         unfinished.write_bytes(message.as_bytes())

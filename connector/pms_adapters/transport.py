@@ -262,8 +262,8 @@ def decode_json(body: bytes) -> object:
     """Parse JSON; fractions become Decimal. Raises ValueError, also for NaN, infinities and wrong encodings."""
     try:
         value: object = json.loads(body.decode("utf-8-sig"), parse_float=Decimal, parse_constant=_no_constant)
-    except RecursionError:
-        raise ValueError("The JSON is nested too deeply.") from None
+    except (RecursionError, ArithmeticError):
+        raise ValueError("The JSON is nested too deeply, or has a number that nobody can mean.") from None
     return value
 
 

@@ -6,7 +6,7 @@ Matching is by number first, then by reference. Each difference is named once, w
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -62,31 +62,44 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A write-back that is proven to be in the practice system. `amount` is negative for a reversal."""
+    """A write-back as the practice system should show it. `amount` is negative for a reversal."""
 
     reference: str
     pms_entry_id: str
+    """Empty while it is not proven to be there."""
     patient_id: str
     amount: Money
     entry_date: date
 
 
+class Sheet:
+    """A day sheet, to be found by number and by reference."""
+
+    def __init__(self, entries: Sequence[PmsEntry]) -> None:
+        self.by_id = {entry.id: entry for entry in entries}
+        self.by_reference: dict[str, list[PmsEntry]] = defaultdict(list)
+        for entry in entries:
+            for reference in entry.references:
+                self.by_reference[reference].append(entry)
+
+
 def compare_with_pms(
-    written: Sequence[Written], waiting: Iterable[str], sheet: Sequence[PmsEntry], day: date
+    written: Sequence[Written],
+    waiting: Sequence[Written],
+    elsewhere: Collection[str],
+    entries: Sequence[PmsEntry],
+    day: date,
 ) -> list[Difference]:
-    """Written rows of the day against the day sheet; `waiting` are references that may or may not be there."""
-    by_id = {entry.id: entry for entry in sheet}
-    by_reference: dict[str, list[PmsEntry]] = defaultdict(list)
-    for entry in sheet:
-        for reference in entry.references:
-            by_reference[reference].append(entry)
-    differences = [difference for row in written for difference in _written_row(row, by_id, by_reference, day)]
-    known = {row.reference for row in written}
-    allowed = set(waiting)
-    for reference, entries in sorted(by_reference.items()):
+    """Proven write-backs against the day sheet. What waits may stand there, but only as we sent it.
+
+    `elsewhere` are references that belong to other locations which share the practice system.
+    """
+    sheet = Sheet(entries)
+    differences = [difference for row in [*written, *waiting] for difference in _row(row, sheet, day)]
+    known = {row.reference for row in [*written, *waiting]} | set(elsewhere)
+    for reference, found in sorted(sheet.by_reference.items()):
         if is_ours(reference) and reference not in known:
-            # A write-back whose outcome is still open may stand there once, but not twice.
-            differences += [_not_expected(reference, entry) for entry in entries[reference in allowed :]]
+            differences += [_not_expected(reference, entry) for entry in found]
     return differences
 
 
@@ -95,14 +108,12 @@ def _not_expected(reference: str, entry: PmsEntry) -> Difference:
     return Difference(DifferenceKind.NOT_EXPECTED_IN_PMS, reference, entry.amount.cents, detail)
 
 
-def _written_row(
-    row: Written, by_id: dict[str, PmsEntry], by_reference: dict[str, list[PmsEntry]], day: date
-) -> Iterable[Difference]:
-    same = by_reference.get(row.reference, [])
-    entry = by_id.get(row.pms_entry_id) or (same[0] if same else None)
+def _row(row: Written, sheet: Sheet, day: date) -> Iterator[Difference]:
+    same = sheet.by_reference.get(row.reference, [])
+    entry = sheet.by_id.get(row.pms_entry_id) or (same[0] if same else None)
     kind, cents = DifferenceKind, row.amount.cents
     if entry is None:
-        if row.entry_date == day:
+        if row.pms_entry_id and row.entry_date == day:
             yield Difference(
                 kind.MISSING_IN_PMS, row.reference, cents, f"The entry {row.pms_entry_id} is not on the day sheet."
             )
@@ -114,7 +125,7 @@ def _written_row(
         yield Difference(
             kind.OTHER_PATIENT_IN_PMS, row.reference, cents, f"The entry {entry.id} stands with another patient."
         )
-    if entry.entry_date != row.entry_date:
+    if row.pms_entry_id and entry.entry_date != row.entry_date:
         detail = f"The entry {entry.id} is dated {entry.entry_date}, we wrote {row.entry_date}."
         yield Difference(kind.OTHER_DATE_IN_PMS, row.reference, cents, detail)
     for other in same:
@@ -148,10 +159,14 @@ CUSTOMER_MONEY = frozenset(
 """Stripe's balance types that concern a patient's money; the rest are fees, payouts and reserves of the account."""
 
 
-def compare_with_stripe(recorded: Sequence[Recorded], movements: Sequence[Movement]) -> list[Difference]:
-    """Our payments and returns of the day against Stripe's balance lines of the same day.
+def compare_with_stripe(
+    recorded: Sequence[Recorded], movements: Sequence[Movement], today: Collection[str], explained: Collection[str]
+) -> list[Difference]:
+    """Our payments and returns of a day against Stripe's balance.
 
-    A failed debit leaves two lines of one source that cancel out, so lines are added up by source first.
+    `movements` reach some days back, because a debit's lines are older than its result, and a failed one leaves two
+    that cancel out: lines are added up by source. `today` are sources with a line of the day itself; those that are
+    neither recorded today nor `explained` (recorded on another day or elsewhere, or not final) are nobody's.
     """
     amounts: Counter[str] = Counter()
     fees: Counter[str] = Counter()
@@ -163,10 +178,10 @@ def compare_with_stripe(recorded: Sequence[Recorded], movements: Sequence[Moveme
     kind = DifferenceKind
     for row in recorded:
         if row.processor_id not in amounts:
-            detail = f"Stripe's balance of the day has no {row.processor_id}."
+            detail = f"Stripe's balance has no {row.processor_id}."
             differences.append(Difference(kind.MISSING_AT_STRIPE, row.processor_id, row.amount.cents, detail))
             continue
-        amount, fee = amounts.pop(row.processor_id), fees.pop(row.processor_id, 0)
+        amount, fee = amounts[row.processor_id], fees[row.processor_id]
         if amount != row.amount.cents:
             detail = f"Stripe says {Money(amount, row.amount.currency)}, we recorded {row.amount}."
             differences.append(
@@ -175,8 +190,8 @@ def compare_with_stripe(recorded: Sequence[Recorded], movements: Sequence[Moveme
         if fee != row.fee.cents:
             detail = f"Stripe kept {Money(fee, row.fee.currency)}, we recorded {row.fee}."
             differences.append(Difference(kind.FEE_DIFFERS_AT_STRIPE, row.processor_id, fee - row.fee.cents, detail))
-    for source_id, cents in sorted(amounts.items()):
-        if cents:
+    for source_id in sorted(set(today) - {row.processor_id for row in recorded} - set(explained)):
+        if cents := amounts[source_id]:
             detail = "Stripe moved this money without a payment of ours."
             differences.append(Difference(kind.NOT_RECORDED, source_id, cents, detail))
     return differences

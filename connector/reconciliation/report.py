@@ -31,7 +31,7 @@ class DayReport:
     business_date: date
     currency: str
     taken: Line
-    fees_cents: int
+    fees: Line
     returned: Line
     written: Line
     recorded_by_hand: Line
@@ -49,8 +49,13 @@ class DayReport:
 
     @property
     def agrees(self) -> bool:
-        """Both books were compared and nothing differs."""
-        return not self.differences and not self.problems
+        """Both books were compared, nothing differs, and nothing waits."""
+        return not (self.differences or self.problems or self.waiting_count)
+
+    @property
+    def waiting_count(self) -> int:
+        """How many payments and returns of the day are not in the practice system for certain."""
+        return sum(line.count for line in self.waiting.values())
 
     def figures(self) -> list[tuple[str, int, int]]:
         """Name, count and cents of each line of the report, in the order of the page."""
@@ -60,7 +65,7 @@ class DayReport:
         lines.append(("other entries in the PMS", self.pms_other))
         return [
             *((name, line.count, line.cents) for name, line in lines),
-            ("Stripe fees", self.taken.count, self.fees_cents),
+            ("Stripe fees", self.fees.count, self.fees.cents),
             ("unexplained", len(self.differences), self.unexplained_cents),
         ]
 
@@ -72,7 +77,7 @@ class DayReport:
             "currency": self.currency,
             "day_is_over": self.day_is_over,
             "taken": _line(self.taken),
-            "fees_cents": self.fees_cents,
+            "fees_cents": self.fees.cents,
             "returned": _line(self.returned),
             "written": _line(self.written),
             "recorded_by_hand": _line(self.recorded_by_hand),

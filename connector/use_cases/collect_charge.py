@@ -18,7 +18,7 @@ from connector.billing.processor import AuthorisedMethod, ChargeReport, ChargeSt
 from connector.errors import InvariantBroken, OutcomeUnknown, Rejected
 from connector.failpoints import failpoint
 from connector.use_cases.context import Context
-from connector.use_cases.settle_charge import settle_charge
+from connector.use_cases.settle_charge import of_earlier_attempt, settle_charge
 
 log = structlog.get_logger()
 
@@ -63,7 +63,9 @@ def _ask(context: Context, attempt: ChargeAttempt, charge: Charge, method: Payme
     age = now - (attempt.sent_at or now)
     if attempt.state is AttemptState.PROCESSING or age > KEYS_LAST:
         report = context.processor.read_charge(_known(charge))
-        untouched = report.status is ChargeStatus.OPEN and report.failure_code is None
+        with context.database.read() as session:
+            news = report.failure_code is not None and not of_earlier_attempt(session, report)
+        untouched = report.status is ChargeStatus.OPEN and not news
         if attempt.state is AttemptState.PROCESSING or not untouched or age > GIVEN_UP_AFTER:
             return report
     return _confirm(context, attempt, charge, method)
@@ -79,7 +81,8 @@ def _prepare(context: Context, attempt: ChargeAttempt, charge: Charge, member: M
     """Create the payment object, then commit its id together with the decision to confirm it."""
     if member.processor_customer_id is None:
         raise InvariantBroken(f"The member {member.id} has a payment method but is unknown at Stripe.")
-    processor_id = context.processor.prepare_charge(
+    # A retry confirms the same payment object again, which can succeed only once.
+    processor_id = charge.processor_id or context.processor.prepare_charge(
         f"pi:{charge.id}", member.processor_customer_id, charge.amount, charge.id, charge.invoice_id, charge.location_id
     )
     failpoint("charge.prepared")

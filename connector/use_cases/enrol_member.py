@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from connector import ids
@@ -17,16 +17,19 @@ from connector.clock import business_date
 from connector.errors import DomainError
 from connector.money import Money
 from connector.use_cases.context import Context
+from connector.use_cases.retry_overdue import retry_overdue
 
 
 def invite_member(context: Context, contract_id: str) -> HostedPage:
-    """Open the hosted page on which the member signs up. Raises DomainError unless the contract is pending."""
+    """Open the hosted page on which the member signs up, or gives another card. Raises DomainError when cancelled."""
     contract, member = _contract_and_member(context, contract_id)
-    if contract.status is not AgreementStatus.PENDING:
-        raise DomainError(f"The contract {contract_id} is {contract.status}: only a pending one can be signed up for.")
+    if contract.status is AgreementStatus.CANCELLED:
+        raise DomainError(f"The contract {contract_id} is cancelled: nothing can be authorised for it any more.")
     customer_id = _customer(context, member)
-    # Stripe's pages live for a day, so each day's invitation is a new one and a repeat within the day is the same.
-    key = f"enrol:{contract_id}:{context.clock.now():%Y%m%d}"
+    with context.database.read() as session:
+        methods = session.scalar(select(func.count()).where(PaymentMethod.member_id == member.id))
+    # A page lives for a day and takes one method, so a repeat is the same page until one of the two is over.
+    key = f"enrol:{contract_id}:{context.clock.now():%Y%m%d}:{methods}"
     return context.processor.open_enrolment(key, customer_id, contract_id, contract.currency)
 
 
@@ -57,22 +60,23 @@ def adopt_method(context: Context, contract_id: str, processor_method_id: str) -
 
 
 def keep_method(session: Session, context: Context, member_id: str, method: AuthorisedMethod) -> None:
-    """Remember a payment method as the member's current one; earlier ones are not charged any more."""
+    """Remember a payment method as the member's current one, and retry with it what is overdue."""
     if session.scalar(select(PaymentMethod.id).where(PaymentMethod.processor_id == method.processor_id)):
         return
     session.execute(update(PaymentMethod).where(PaymentMethod.member_id == member_id).values(usable=False))
-    session.add(
-        PaymentMethod(
-            id=ids.new_id("pm"),
-            member_id=member_id,
-            kind=method.kind,
-            processor_id=method.processor_id,
-            mandate_id=method.mandate_id,
-            last4=method.last4,
-            usable=True,
-            created_at=context.clock.now(),
-        )
+    kept = PaymentMethod(
+        id=ids.new_id("pm"),
+        member_id=member_id,
+        kind=method.kind,
+        processor_id=method.processor_id,
+        mandate_id=method.mandate_id,
+        last4=method.last4,
+        usable=True,
+        created_at=context.clock.now(),
     )
+    session.add(kept)
+    session.flush()
+    retry_overdue(session, context, member_id, kept.id)
 
 
 def start_payment_plan(

@@ -28,10 +28,8 @@ log = structlog.get_logger()
 
 STORE_BATCH = 1_000
 HANDLE_BATCH = 200
-PARKED_FOR = timedelta(days=3)
-"""A return whose payment we have not recorded by then is none of ours; reconciliation lists it."""
-FAILURES_MAX = 5
-"""An event whose object cannot be read so often is left for a person; the others go on."""
+PATIENCE = timedelta(days=3)
+"""An event whose object cannot be understood for so long is left for a person; the others go on all the time."""
 
 
 @dataclass
@@ -86,9 +84,9 @@ def handle_events(context: Context, report: NewsReport) -> None:
 
 
 def _act(context: Context, event: InboxEvent, report: NewsReport) -> bool:
-    """Tells whether the event is done with. One whose payment is not known yet is parked for some days."""
+    """Tells whether the event is done with."""
     try:
-        known = _ACTIONS[event.kind](context, event.object_id)
+        _ACTIONS[event.kind](context, event.object_id)
     except (NotSent, AccessDenied, RateLimited, OutcomeUnknown):
         raise
     except (EdgeError, InvariantBroken) as error:
@@ -97,41 +95,35 @@ def _act(context: Context, event: InboxEvent, report: NewsReport) -> bool:
             session.execute(update(InboxEvent).where(InboxEvent.id == event.id).values(deliveries_failed=failures))
         log.warning("news.unreadable", event_id=event.id, type=event.type, failures=failures)
         report.problems.append(f"The event {event.id} cannot be acted on. {error}")
-        return failures >= FAILURES_MAX
-    return known or context.clock.now() - event.created > PARKED_FOR
+        return context.clock.now() - event.received_at > PATIENCE
+    return True
 
 
-def _on_charge(context: Context, processor_id: str) -> bool:
+def _on_charge(context: Context, processor_id: str) -> None:
     with context.database.read() as session:
         charge_id = session.scalar(select(Charge.id).where(Charge.processor_id == processor_id))
         settled = session.scalar(select(Payment.id).where(Payment.charge_id == charge_id)) if charge_id else None
     # A charge of ours whose money is recorded has nothing left to say; one that is not ours is found by reconciliation.
     if charge_id and not settled:
         settle_charge(context, charge_id, context.processor.read_charge(processor_id))
-    return True
 
 
-def _on_enrolment(context: Context, session_id: str) -> bool:
-    complete_enrolment(context, session_id)
-    return True
+def _on_refund(context: Context, processor_id: str) -> None:
+    record_return(context, ReturnKind.REFUND, processor_id)
 
 
-def _on_refund(context: Context, processor_id: str) -> bool:
-    return record_return(context, ReturnKind.REFUND, processor_id)
+def _on_dispute(context: Context, processor_id: str) -> None:
+    record_return(context, ReturnKind.DISPUTE, processor_id)
 
 
-def _on_dispute(context: Context, processor_id: str) -> bool:
-    return record_return(context, ReturnKind.DISPUTE, processor_id)
-
-
-def _on_payout(context: Context, processor_id: str) -> bool:
+def _on_payout(context: Context, processor_id: str) -> None:
     payout = context.processor.read_payout(processor_id)
     if not payout.paid:
-        return True
+        return
     now = context.clock.now()
     with context.database.unit_of_work() as session:
         if session.scalar(select(Payout.id).where(Payout.processor_id == processor_id)):
-            return True
+            return
         row = Payout(
             id=ids.new_id("po"),
             processor_id=processor_id,
@@ -142,12 +134,11 @@ def _on_payout(context: Context, processor_id: str) -> bool:
         )
         session.add(row)
         post(session, [Booking(recipes.payout(row.id, payout.amount), None, payout.arrival_date)], now)
-    return True
 
 
-_ACTIONS: dict[EventKind, Callable[[Context, str], bool]] = {
+_ACTIONS: dict[EventKind, Callable[[Context, str], None]] = {
     EventKind.CHARGE: _on_charge,
-    EventKind.ENROLMENT: _on_enrolment,
+    EventKind.ENROLMENT: complete_enrolment,
     EventKind.REFUND: _on_refund,
     EventKind.DISPUTE: _on_dispute,
     EventKind.PAYOUT: _on_payout,

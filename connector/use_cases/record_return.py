@@ -9,44 +9,56 @@ import structlog
 from sqlalchemy import func, select
 
 from connector import ids
-from connector.billing.charges import Payment, ReturnedPayment, ReturnKind
+from connector.billing.charges import Charge, Payment, ReturnedPayment, ReturnKind
 from connector.billing.clinics import Location
 from connector.billing.invoices import Invoice
 from connector.billing.processor import ReturnReport
-from connector.clock import business_date
+from connector.errors import InvariantBroken
 from connector.ledger import recipes
 from connector.ledger.journal import Booking, post
 from connector.ledger.write_back.models import Leg, WriteBack
 from connector.ledger.write_back.queue import Order, enqueue
 from connector.ledger.write_back.reference import reversal_reference
+from connector.use_cases.business_day import day_of_money
 from connector.use_cases.context import Context
-from connector.use_cases.settle_charge import mark_overdue
+from connector.use_cases.settle_charge import mark_overdue, settle_charge
 
 log = structlog.get_logger()
 
 _RECIPES = {ReturnKind.REFUND: recipes.refund, ReturnKind.DISPUTE: recipes.dispute}
 
 
-def record_return(context: Context, kind: ReturnKind, processor_id: str) -> bool:
+def record_return(context: Context, kind: ReturnKind, processor_id: str) -> None:
     """Apply the processor's view of a refund or dispute, once it is final. Repeating changes nothing.
 
-    False when the payment is not known (yet): news may overtake one another, so the caller asks again later.
+    News may overtake one another: a charge of ours that is not settled yet is settled first. Money that we never took
+    cannot be given back by us; reconciliation lists it.
     """
     with context.database.read() as session:
         if session.scalar(select(ReturnedPayment.id).where(ReturnedPayment.processor_id == processor_id)):
-            return True
+            return
     report = context.processor.read_return(kind, processor_id)
-    return _record(context, report) if report.final else True
+    if not report.final:
+        return
+    with context.database.read() as session:
+        known = session.scalar(select(Payment.id).where(Payment.processor_charge_id == report.processor_charge_id))
+        charge_id = session.scalar(select(Charge.id).where(Charge.processor_id == report.payment_object_id))
+    if not known and charge_id:
+        settle_charge(context, charge_id, context.processor.read_charge(report.payment_object_id))
+    if known or charge_id:
+        _record(context, report)
 
 
-def _record(context: Context, report: ReturnReport) -> bool:
+def _record(context: Context, report: ReturnReport) -> None:
     now = context.clock.now()
     with context.database.unit_of_work() as session:
         if session.scalar(select(ReturnedPayment.id).where(ReturnedPayment.processor_id == report.processor_id)):
-            return True
+            return
         payment = session.scalar(select(Payment).where(Payment.processor_charge_id == report.processor_charge_id))
         if payment is None:
-            return False
+            raise InvariantBroken(
+                f"Money of the charge {report.processor_charge_id} was given back before it was taken."
+            )
         location = session.get_one(Location, payment.location_id)
         number = session.scalar(select(func.count()).where(ReturnedPayment.payment_id == payment.id)) or 0
         returned = ReturnedPayment(
@@ -59,7 +71,7 @@ def _record(context: Context, report: ReturnReport) -> bool:
             fee_cents=report.fee.cents,
             currency=report.amount.currency,
             returned_at=report.at,
-            business_date=business_date(report.at, location.zone),
+            business_date=day_of_money(session, location, payment.method_kind, report.at, now),
             recorded_at=now,
         )
         session.add(returned)
@@ -85,4 +97,3 @@ def _record(context: Context, report: ReturnReport) -> bool:
         )
         enqueue(session, [(order, original.sent_to_patient_id or original.pms_patient_id)], now)
         log.info("payment.returned", payment_id=payment.id, kind=report.kind.value, cents=report.amount.cents)
-    return True

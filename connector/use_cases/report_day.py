@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
-from typing import Any
+from datetime import date, timedelta
+from typing import Any, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from connector import ids
@@ -19,10 +19,22 @@ from connector.ledger.write_back.models import Leg, WriteBack
 from connector.ledger.write_back.states import WAITING, WriteBackState
 from connector.money import Money
 from connector.pms_adapters.records import PmsEntry
-from connector.reconciliation.differences import Recorded, Written, compare_with_pms, compare_with_stripe
+from connector.reconciliation.differences import (
+    CUSTOMER_MONEY,
+    Difference,
+    Recorded,
+    Written,
+    compare_with_pms,
+    compare_with_stripe,
+)
 from connector.reconciliation.models import DaySheetReading
 from connector.reconciliation.report import DayReport, Line
 from connector.use_cases.context import Context
+
+M = TypeVar("M", Payment, ReturnedPayment, WriteBack)
+
+DEBIT_DAYS = timedelta(days=14)
+"""How far back Stripe's lines of money that became final today may lie; BECS answers within a few business days."""
 
 
 def report_day(context: Context, location: Location, day: date) -> DayReport:
@@ -31,39 +43,32 @@ def report_day(context: Context, location: Location, day: date) -> DayReport:
     sheet = _day_sheet(context, location, day, problems)
     movements = _movements(context, location, day, problems)
     with context.database.read() as session:
-        payments = session.scalars(
-            select(Payment).where(Payment.location_id == location.id, Payment.business_date == day)
-        ).all()
-        returns = session.scalars(
-            select(ReturnedPayment).where(
-                ReturnedPayment.location_id == location.id, ReturnedPayment.business_date == day
-            )
-        ).all()
-        rows = session.scalars(
-            select(WriteBack).where(WriteBack.location_id == location.id, WriteBack.entry_date == day)
-        ).all()
-        elsewhere = _written_elsewhere(session, location, sheet or [], day)
-    written = [_written(row) for row in rows if row.state is WriteBackState.CONFIRMED]
+        payments = _of_day(session, Payment, location, Payment.business_date == day)
+        returns = _of_day(session, ReturnedPayment, location, ReturnedPayment.business_date == day)
+        rows = _of_day(session, WriteBack, location, WriteBack.entry_date == day)
+        elsewhere = _of_day(session, WriteBack, location, WriteBack.entry_date != day, _stands_on(sheet or []))
+        strangers = _other_locations(session, location, sheet or [])
+        differences = []
+        if movements is not None:
+            differences += _compare_with_stripe(session, location, day, [*payments, *returns], movements)
+    confirmed = [row for row in rows if row.state is WriteBackState.CONFIRMED]
     waiting = [row for row in rows if row.state in WAITING]
-    references = {row.reference for row in rows}
-    differences = []
     if sheet is not None:
-        differences += compare_with_pms([*written, *elsewhere], (row.reference for row in waiting), sheet, day)
-    if movements is not None:
-        differences += compare_with_stripe(_recorded(payments, returns), movements)
-    ours = references | {row.reference for row in elsewhere}
-    foreign = [entry for entry in sheet or [] if not entry.references & ours]
+        written = [_written(row) for row in [*confirmed, *elsewhere]]
+        differences += compare_with_pms(written, [_written(row) for row in waiting], strangers, sheet, day)
+    ours = {row.reference for row in [*rows, *elsewhere]}
+    fees = [row.fee_cents for row in payments] + [row.fee_cents for row in returns]
     return DayReport(
         location=location.slug,
         business_date=day,
         currency=location.currency,
         taken=_sum(payment.amount_cents for payment in payments),
-        fees_cents=sum(row.fee_cents for row in payments) + sum(row.fee_cents for row in returns),
+        fees=_sum(fee for fee in fees if fee),
         returned=_sum(-row.amount_cents for row in returns),
-        written=_sum(row.amount.cents for row in written),
+        written=_sum(_signed(row).cents for row in confirmed),
         recorded_by_hand=_sum(_signed(row).cents for row in rows if row.state is WriteBackState.RECORDED),
         waiting={state.value: _sum(_signed(row).cents for row in waiting if row.state is state) for state in WAITING},
-        pms_other=_sum(entry.amount.cents for entry in foreign),
+        pms_other=_sum(entry.amount.cents for entry in sheet or [] if not entry.references & ours),
         differences=tuple(differences),
         problems=tuple(problems),
         day_is_over=business_date(context.clock.now(), location.zone) > day,
@@ -105,41 +110,62 @@ def _day_sheet(context: Context, location: Location, day: date, problems: list[s
 
 
 def _movements(context: Context, location: Location, day: date, problems: list[str]) -> list[Movement] | None:
-    """Stripe's balance lines of this location's day; lines without a location cannot be told apart and are included."""
+    """Stripe's balance lines up to the end of the location's day, from some days before."""
     start, end = day_bounds(day, location.zone)
     try:
-        lines = list(context.processor.movements(start, end))
+        return list(context.processor.movements(start - DEBIT_DAYS, end))
     except EdgeError as error:
         problems.append(f"Stripe's balance could not be read. {error}")
         return None
-    return [line for line in lines if line.location_id in (None, location.id)]
 
 
-def _written_elsewhere(session: Session, location: Location, sheet: Sequence[PmsEntry], day: date) -> list[Written]:
-    """Write-backs of other days whose entries stand on this day's sheet: their date differs."""
-    query = select(WriteBack).where(
-        WriteBack.location_id == location.id,
-        WriteBack.pms_entry_id.in_([entry.id for entry in sheet]),
-        WriteBack.state == WriteBackState.CONFIRMED,
-        WriteBack.entry_date != day,
+def _compare_with_stripe(
+    session: Session,
+    location: Location,
+    day: date,
+    money: Sequence[Payment | ReturnedPayment],
+    movements: Sequence[Movement],
+) -> list[Difference]:
+    """Lines without a location (refunds, disputes, charges by hand) that nobody recorded are named at one location."""
+    first = session.scalar(select(Location.id).order_by(Location.created_at, Location.id).limit(1))
+    mine = (location.id, None) if location.id == first else (location.id,)
+    start, _ = day_bounds(day, location.zone)
+    lines = [line for line in movements if line.at >= start]
+    today = {line.source_id for line in lines if line.type in CUSTOMER_MONEY and line.location_id in mine}
+    explained = {line.source_id for line in lines if not line.final}
+    explained |= set(session.scalars(select(Payment.processor_charge_id).where(Payment.processor_charge_id.in_(today))))
+    explained |= set(
+        session.scalars(select(ReturnedPayment.processor_id).where(ReturnedPayment.processor_id.in_(today)))
     )
-    return [_written(row) for row in session.scalars(query)]
+    return compare_with_stripe([_recorded(row) for row in money], movements, today, explained)
+
+
+def _of_day(session: Session, model: type[M], location: Location, *conditions: ColumnElement[bool]) -> Sequence[M]:
+    return session.scalars(select(model).where(model.location_id == location.id, *conditions)).all()
+
+
+def _stands_on(sheet: Sequence[PmsEntry]) -> ColumnElement[bool]:
+    """Proven write-backs whose entries are on this sheet; of another day, their date differs."""
+    return WriteBack.pms_entry_id.in_([entry.id for entry in sheet]) & (WriteBack.state == WriteBackState.CONFIRMED)
+
+
+def _other_locations(session: Session, location: Location, sheet: Sequence[PmsEntry]) -> set[str]:
+    """References on the sheet that are other locations' own: they share the practice system."""
+    references = {reference for entry in sheet for reference in entry.references}
+    query = select(WriteBack.reference).where(WriteBack.reference.in_(references), WriteBack.location_id != location.id)
+    return set(session.scalars(query))
 
 
 def _written(row: WriteBack) -> Written:
-    return Written(row.reference, row.pms_entry_id or "", row.sent_to_patient_id or "", _signed(row), row.entry_date)
+    patient = row.sent_to_patient_id or row.pms_patient_id or ""
+    return Written(row.reference, row.pms_entry_id or "", patient, _signed(row), row.pms_entry_date or row.entry_date)
 
 
-def _recorded(payments: Sequence[Payment], returns: Sequence[ReturnedPayment]) -> list[Recorded]:
-    taken = [
-        Recorded(row.processor_charge_id, Money(row.amount_cents, row.currency), Money(row.fee_cents, row.currency))
-        for row in payments
-    ]
-    given = [
-        Recorded(row.processor_id, Money(-row.amount_cents, row.currency), Money(row.fee_cents, row.currency))
-        for row in returns
-    ]
-    return taken + given
+def _recorded(row: Payment | ReturnedPayment) -> Recorded:
+    fee = Money(row.fee_cents, row.currency)
+    if isinstance(row, Payment):
+        return Recorded(row.processor_charge_id, row.amount, fee)
+    return Recorded(row.processor_id, Money(-row.amount_cents, row.currency), fee)
 
 
 def _signed(row: WriteBack) -> Money:

@@ -14,7 +14,7 @@ from connector.billing.plans import MembershipPlan, PlanPrice
 from connector.billing.schedule import Frequency
 from connector.clock import zone
 from connector.errors import DomainError
-from connector.money import Money
+from connector.money import Money, known_currency
 from connector.pms_adapters.port import ConnectionContext
 from connector.pms_adapters.registry import adapter
 from connector.use_cases.context import Context
@@ -59,11 +59,7 @@ def add_location(
     if not name.strip():
         raise DomainError("A location needs a name.")
     zone(timezone)
-    currency = currency.lower()
-    try:
-        Money.zero(currency)
-    except ValueError as error:
-        raise DomainError(str(error)) from None
+    currency = known_currency(currency)
     # Opening makes no call; it checks that the adapter exists and has the settings that it needs.
     adapter(pms).open(pms_settings, ConnectionContext(currency, timezone, context.clock)).close()
     now = context.clock.now()

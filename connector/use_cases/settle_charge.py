@@ -19,7 +19,6 @@ from connector.billing.contracts import AgreementStatus, Contract, PaymentPlan
 from connector.billing.invoices import Invoice, InvoiceStatus
 from connector.billing.members import MethodKind, PaymentMethod
 from connector.billing.processor import ChargeReport, ChargeStatus, Settlement
-from connector.clock import business_date
 from connector.errors import InvariantBroken
 from connector.ledger import recipes
 from connector.ledger.journal import Booking, post
@@ -27,6 +26,7 @@ from connector.ledger.write_back.models import Leg
 from connector.ledger.write_back.queue import Order, enqueue
 from connector.ledger.write_back.reference import payment_reference
 from connector.matching.models import PatientLink
+from connector.use_cases.business_day import day_of_money
 from connector.use_cases.context import Context
 
 log = structlog.get_logger()
@@ -56,7 +56,7 @@ def settle_charge(context: Context, charge_id: str, report: ChargeReport, *, ref
                 attempt.state, attempt.next_check_at = AttemptState.PROCESSING, now + DEBIT_CHECK_AFTER
                 session.get_one(Invoice, charge.invoice_id).status = InvoiceStatus.PROCESSING
             case ChargeStatus.OPEN | ChargeStatus.CANCELLED if attempt and (
-                refused or attempt.state is not AttemptState.PLANNED
+                refused or (attempt.state is not AttemptState.PLANNED and not of_earlier_attempt(session, report))
             ):
                 _fail(session, context, charge, attempt, report)
             case _:
@@ -86,7 +86,7 @@ def _succeed(
         fee_cents=settled.fee.cents,
         currency=settled.gross.currency,
         settled_at=settled.at,
-        business_date=business_date(settled.at, location.zone),
+        business_date=day_of_money(session, location, method.kind, settled.at, now),
         recorded_at=now,
     )
     session.add(payment)
@@ -107,11 +107,18 @@ def _succeed(
     )
 
 
+def of_earlier_attempt(session: Session, report: ChargeReport) -> bool:
+    """Whether the failure that the report shows is one that an earlier attempt has ended with: no news of this one."""
+    earlier = select(ChargeAttempt.id).where(ChargeAttempt.failed_charge_id == report.failed_charge_id)
+    return report.failed_charge_id is not None and session.scalar(earlier) is not None
+
+
 def _fail(session: Session, context: Context, charge: Charge, attempt: ChargeAttempt, report: ChargeReport) -> None:
     attempt.state, attempt.decided_at = AttemptState.FAILED, context.clock.now()
     attempt.failure_code = report.failure_code or (
         "canceled" if report.status is ChargeStatus.CANCELLED else "unanswered"
     )
+    attempt.failed_charge_id = report.failed_charge_id
     if report.mandate_dead:
         session.get_one(PaymentMethod, attempt.payment_method_id).usable = False
     invoice = session.get_one(Invoice, charge.invoice_id)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from connector.billing.clinics import Location
-from connector.errors import DomainError
 from connector.ledger.write_back.engine import Mapper, Tally, WriteBackEngine
 from connector.ledger.write_back.models import WriteBack
 from connector.ledger.write_back.states import WriteBackState
+from connector.use_cases.containment import contained
 from connector.use_cases.context import Context
 
 WORK = (WriteBackState.QUEUED, WriteBackState.SENDING, WriteBackState.ACCEPTED, WriteBackState.UNKNOWN)
@@ -17,18 +17,17 @@ WORK = (WriteBackState.QUEUED, WriteBackState.SENDING, WriteBackState.ACCEPTED, 
 def work_write_backs(context: Context, location_id: str | None = None, mapper: Mapper = map) -> dict[str, Tally]:
     """Send and settle what is due, at one location or all; returns what was done by the location's short name.
 
-    A practice system that is away or badly configured holds up its own location only.
+    A practice system that is away or badly configured, or whose adapter fails, holds up its own location only.
+    Raises DatabaseUnavailable.
     """
-    tallies = {}
+    tallies: dict[str, Tally] = {}
     for location in _with_work(context):
         if location_id in (None, location.id):
-            try:
+            tally = tallies[location.slug] = Tally()
+            with contained(location, tally.stop):
                 adapter = context.pms.of(location)
-            except DomainError as error:
-                tallies[location.slug] = Tally(problem=str(error))
-                continue
-            engine = WriteBackEngine(context.database, context.clock, location.id, location.zone, adapter, mapper)
-            tallies[location.slug] = engine.run()
+                engine = WriteBackEngine(context.database, context.clock, location.id, location.zone, adapter, mapper)
+                engine.run(tally)
     return tallies
 
 

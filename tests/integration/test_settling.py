@@ -118,18 +118,16 @@ def test_events_in_any_order_and_more_than_once_end_the_same(practice: Practice,
     practice.assert_all_written()
 
 
-def test_a_dispute_that_comes_before_its_payment_is_parked(practice: Practice) -> None:
-    """It waits in the inbox until the payment is known, and is then recorded once."""
+def test_a_dispute_that_overtakes_its_payment_settles_the_payment_first(practice: Practice) -> None:
+    """However long we were away: the return leads to its charge, and nothing of it is lost or doubled."""
     practice.enrol("pm_card_createDispute")
     lose_the_answer(practice)
     run_due(practice.context)
 
+    practice.advance(days=8)
     deliver(practice, events_of(practice, EventKind.DISPUTE))
-
-    assert practice.all(ReturnedPayment) == []
-    assert any(event.handled_at is None for event in practice.all(InboxEvent))
     deliver(practice, events_of(practice, EventKind.CHARGE))
-    handle_events(practice.context, NewsReport())
+
     (returned,) = practice.all(ReturnedPayment)
     assert returned.kind is ReturnKind.DISPUTE
     assert all(event.handled_at for event in practice.all(InboxEvent))

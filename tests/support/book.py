@@ -75,25 +75,32 @@ class Book:
             return session.scalars(select(Charge.id).order_by(Charge.created_at.desc()).limit(1)).one()
 
     def pay(self, charge_id: str) -> Payment:
-        """The processor reports the charge as settled."""
+        """The processor knows the charge and reports it as settled."""
+        with self.context.database.unit_of_work() as session:
+            charge = session.get_one(Charge, charge_id)
+            charge.processor_id = charge.processor_id or ids.new_id("pi")
         settled = Settlement(ids.new_id("py"), PRICE, FEE, self.context.clock.now())
-        settle_charge(self.context, charge_id, ChargeReport("pi_1", ChargeStatus.SUCCEEDED, settlement=settled))
+        report = ChargeReport(charge.processor_id, ChargeStatus.SUCCEEDED, settlement=settled)
+        settle_charge(self.context, charge_id, report)
         with self.context.database.read() as session:
             return session.scalars(select(Payment).where(Payment.charge_id == charge_id)).one()
 
     def refund(self, payment: Payment) -> str:
         """The processor reports the whole payment as refunded; returns its id of the refund."""
         refund_id = ids.new_id("re")
+        with self.context.database.read() as session:
+            charge = session.get_one(Charge, payment.charge_id)
         self.outside.returns[refund_id] = ReturnReport(
-            refund_id,
-            ReturnKind.REFUND,
-            payment.processor_charge_id,
-            payment.amount,
-            Money.zero("aud"),
-            self.context.clock.now(),
+            processor_id=refund_id,
+            kind=ReturnKind.REFUND,
+            payment_object_id=charge.processor_id or "",
+            processor_charge_id=payment.processor_charge_id,
+            amount=payment.amount,
+            fee=Money.zero("aud"),
+            at=self.context.clock.now(),
             final=True,
         )
-        assert record_return(self.context, ReturnKind.REFUND, refund_id)
+        record_return(self.context, ReturnKind.REFUND, refund_id)
         return refund_id
 
     def pay_out(self, amount: Money) -> None:

@@ -26,7 +26,7 @@ def report(
         business_date=date(2026, 11, 21),
         currency="aud",
         taken=Line(len(taken), sum(taken)),
-        fees_cents=3 * len(taken),
+        fees=Line(len(taken), 3 * len(taken)),
         returned=Line(),
         written=Line(len(taken) - waiting, sum(taken[waiting:])),
         recorded_by_hand=Line(),
@@ -71,6 +71,11 @@ def test_a_day_agrees_only_if_both_books_were_compared(
 ) -> None:
     """Silence of a book is no agreement."""
     assert report([100], differences=differences, problems=problems).agrees is agrees
+
+
+def test_a_day_does_not_agree_while_something_waits() -> None:
+    """What is not in the practice system for certain cannot be called settled."""
+    assert not report([100], waiting=1).agrees
 
 
 def test_the_document_says_what_the_page_says() -> None:

@@ -6,17 +6,30 @@ default of none is raised to two. A 429 is not retried by the library and comes 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
 import stripe
 
-from connector.errors import AccessDenied, EdgeError, NotSent, OutcomeUnknown, RateLimited, Rejected
+from connector.errors import (
+    AccessDenied,
+    EdgeError,
+    NotSent,
+    OutcomeUnknown,
+    RateLimited,
+    Rejected,
+    UnexpectedResponse,
+)
 from connector.settings import STRIPE_API, StripeSettings
 
 API_VERSION = "2026-10-28.endive"
 RETRIES = 2
+
+_WORD = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
+_MISREAD = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, UnexpectedResponse)
+"""What reading an object raises that is not as Stripe describes it."""
 
 
 def open_http(settings: StripeSettings) -> stripe.HTTPXClient:
@@ -38,20 +51,29 @@ def build_client(settings: StripeSettings, http: stripe.HTTPXClient) -> stripe.S
 
 
 @contextmanager
-def translated(action: str) -> Iterator[None]:
-    """Raise our error class for whatever Stripe's library raises; declines are the caller's business."""
+def translated(action: str, *, writes: bool = False) -> Iterator[None]:
+    """Raise our error class for whatever Stripe's library raises; declines are the caller's business.
+
+    The answer is read inside the block as well: one of unexpected shape is UnexpectedResponse, and OutcomeUnknown
+    after a call that `writes`, because it may have been carried out.
+    """
     try:
         yield
     except stripe.CardError:
         raise
     except stripe.StripeError as error:
         raise translate(action, error) from None
+    except _MISREAD as error:
+        kind = OutcomeUnknown if writes else UnexpectedResponse
+        text = str(error) if isinstance(error, UnexpectedResponse) else f"({type(error).__name__})"
+        raise kind(f"Stripe gave an answer that cannot be read to: {action} {text}") from None
 
 
 def translate(action: str, error: stripe.StripeError) -> EdgeError:
     """Our error for one of Stripe's. Texts name the action and the request id, which support can look up."""
     status = error.http_status
-    code, request = _code(error) or "none", error.request_id or "none"
+    details = getattr(error, "error", None)
+    code, request = word(error.code or getattr(details, "code", None)), word(error.request_id)
     where = f"Stripe refused to {action} (status {status}, code {code}, request {request})"
     if isinstance(error, (stripe.AuthenticationError, stripe.PermissionError)):
         return AccessDenied(f"{where}: check the Stripe key and its permissions.")
@@ -68,6 +90,6 @@ def translate(action: str, error: stripe.StripeError) -> EdgeError:
     )
 
 
-def _code(error: stripe.StripeError) -> str | None:
-    details = getattr(error, "error", None)
-    return error.code or getattr(details, "code", None)
+def word(value: object) -> str:
+    """A code or an id from an answer as a part of our sentence; 'none' when it is something else."""
+    return value if isinstance(value, str) and _WORD.fullmatch(value) else "none"

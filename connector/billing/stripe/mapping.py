@@ -131,6 +131,7 @@ def refund(stripe_refund: stripe.Refund) -> ReturnReport:
     return ReturnReport(
         stripe_refund.id,
         ReturnKind.REFUND,
+        _id(stripe_refund.payment_intent) or "",
         _id(stripe_refund.charge) or "",
         Money(stripe_refund.amount, stripe_refund.currency),
         Money(fee, stripe_refund.currency),
@@ -145,6 +146,7 @@ def dispute(stripe_dispute: stripe.Dispute) -> ReturnReport:
     return ReturnReport(
         stripe_dispute.id,
         ReturnKind.DISPUTE,
+        _id(stripe_dispute.payment_intent) or "",
         _id(stripe_dispute.charge) or "",
         Money(stripe_dispute.amount, stripe_dispute.currency),
         Money(sum(line.fee for line in withdrawn), stripe_dispute.currency),
@@ -164,9 +166,8 @@ def payout(stripe_payout: stripe.Payout) -> PayoutReport:
 
 def movement(line: stripe.BalanceTransaction) -> Movement:
     source = line.source
-    metadata: dict[str, str] = {}
-    if source is not None and not isinstance(source, str):
-        metadata = source.to_dict().get("metadata") or {}
+    details = {} if source is None or isinstance(source, str) else source.to_dict()
+    metadata = details.get("metadata") or {}
     return Movement(
         line.id,
         line.type,
@@ -176,6 +177,7 @@ def movement(line: stripe.BalanceTransaction) -> Movement:
         instant(line.created),
         metadata.get("location_id"),
         metadata.get("invoice_id"),
+        final=details.get("status") not in ("pending", "failed", "canceled"),
     )
 
 

@@ -19,7 +19,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from connector.clock import Clock
-from connector.database.engine import Database
+from connector.database.engine import Database, DatabaseUnavailable
 from connector.errors import AccessDenied, EdgeError, NotSent
 from connector.failpoints import failpoint
 from connector.ledger.write_back import outcome
@@ -91,9 +91,12 @@ class WriteBackEngine:
         self._round = ROWS_PER_SLOT * self._manifest.concurrency
         self._send_within = LEASE_MARGIN.total_seconds()
 
-    def run(self) -> Tally:
-        """Do all work that is due now. A practice system that is away ends the run early and changes no row."""
-        tally = Tally()
+    def run(self, tally: Tally | None = None) -> Tally:
+        """Do all work that is due now. A practice system that is away ends the run early and changes no row.
+
+        A caller that gives its own tally has what was done also when the run ends in an error.
+        """
+        tally = tally or Tally()
         try:
             self._recover(tally)
             self._hand_over(tally)
@@ -195,6 +198,12 @@ class WriteBackEngine:
             if isinstance(error, (NotSent, AccessDenied)):
                 tally.stop(str(error))
             change = outcome.refused(row, error, self._manifest, now)
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - an adapter is other people's code, and it may have sent already
+            log.error("write_back.adapter_failed", write_back_id=row.id, exc_info=error)
+            reason = f"The adapter failed while sending ({type(error).__name__}): it may have happened."
+            change = outcome.unclear(row, reason, self._manifest, now)
         else:
             change = outcome.answered(row, self._manifest, now)
         failpoint("write_back.sent")

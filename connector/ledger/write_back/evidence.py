@@ -43,6 +43,8 @@ class Evidence:
     finding: Finding
     entry_id: str | None = None
     doubt: str | None = None
+    entry_date: date | None = None
+    """The date under which the practice system shows it; some date reversals by the day of entry."""
 
 
 def judge(sought: Sought, entries: Sequence[PmsEntry]) -> Evidence:
@@ -81,7 +83,7 @@ def _compare(sought: Sought, entry: PmsEntry) -> Evidence:
             entry.id,
             f"The entry {entry.id} carries our reference with another {' and '.join(differences)}: check it by hand.",
         )
-    return Evidence(Finding.PRESENT, entry.id)
+    return Evidence(Finding.PRESENT, entry.id, entry_date=entry.entry_date)
 
 
 def _could_be_ours(sought: Sought, entry: PmsEntry) -> bool:

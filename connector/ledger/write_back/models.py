@@ -69,6 +69,8 @@ class WriteBack(Base):
     """Complete reads since the send that did not show the entry."""
     failed_looks: Mapped[int] = mapped_column(default=0)
     pms_entry_id: Mapped[str | None]
+    pms_entry_date: Mapped[date | None]
+    """The date that the practice system gave the entry."""
     confirmed_at: Mapped[datetime | None]
     reason: Mapped[str | None] = mapped_column(Text)
     """Why it stands where it stands, as a sentence for a person."""

@@ -37,8 +37,8 @@ def found(row: WriteBack, evidence: Evidence, now: datetime) -> Change | None:
     match evidence.finding:
         case Finding.PRESENT:
             sent_to = row.sent_to_patient_id or row.pms_patient_id
-            proof = {"pms_entry_id": evidence.entry_id, "confirmed_at": now, "sent_to_patient_id": sent_to}
-            return Change(row, S.CONFIRMED, None, proof)
+            proof = {"pms_entry_id": evidence.entry_id, "pms_entry_date": evidence.entry_date, "confirmed_at": now}
+            return Change(row, S.CONFIRMED, None, {**proof, "sent_to_patient_id": sent_to})
         case Finding.AMBIGUOUS:
             return Change(row, S.HELD, evidence.doubt)
         case Finding.ABSENT:

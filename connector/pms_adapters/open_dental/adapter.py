@@ -183,9 +183,12 @@ class OpenDentalAdapter:
         params: dict[str, str | int] = {} if patient is None else {"PatNum": patient}
         if start:
             params["DateEntry"] = start.isoformat()
-        rows = [
-            mapping.payment(row, self._currency) for row in self._client.pages("payments", "PayNum", params, deadline)
-        ]
+        try:
+            pages = list(self._client.pages("payments", "PayNum", params, deadline))
+        except NotFound:
+            # A patient who is not there (any more) has no payments; a write to them is refused with the reason.
+            pages = []
+        rows = [mapping.payment(row, self._currency) for row in pages]
         # The API ignores filters that it does not know in its version, so they are applied once more.
         return [
             row

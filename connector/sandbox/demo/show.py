@@ -114,7 +114,7 @@ def _empty(folder: Path) -> None:
                 f"The folder {folder} is not empty and was not made by a demo: choose another with --folder."
             )
         shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
     (folder / MARKER).touch()
 
 

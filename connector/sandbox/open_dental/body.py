@@ -16,7 +16,7 @@ def parse_body(raw: bytes) -> Source:
         raise ApiError(400, "The request body is too long.")
     try:
         parsed = json.loads(raw, parse_float=Decimal) if raw.strip() else {}
-    except ValueError:
+    except (ValueError, RecursionError, ArithmeticError):
         raise ApiError(400, "The request body is not valid JSON.") from None
     if not isinstance(parsed, dict):
         raise ApiError(400, "The request body must be a JSON object.")

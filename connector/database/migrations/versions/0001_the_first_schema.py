@@ -421,6 +421,7 @@ def upgrade() -> None:
         sa.Column("looks", CENTS_OR_COUNT, nullable=False),
         sa.Column("failed_looks", CENTS_OR_COUNT, nullable=False),
         sa.Column("pms_entry_id", sa.String(length=255), nullable=True),
+        sa.Column("pms_entry_date", sa.Date(), nullable=True),
         sa.Column("confirmed_at", Instant(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("created_at", Instant(), nullable=False),
@@ -574,6 +575,7 @@ def upgrade() -> None:
         sa.Column("next_check_at", Instant(), nullable=False),
         sa.Column("decided_at", Instant(), nullable=True),
         sa.Column("failure_code", sa.String(length=255), nullable=True),
+        sa.Column("failed_charge_id", sa.String(length=255), nullable=True),
         sa.ForeignKeyConstraint(["charge_id"], ["charge.id"], name=op.f("fk_charge_attempt_charge_id_charge")),
         sa.ForeignKeyConstraint(["location_id"], ["location.id"], name=op.f("fk_charge_attempt_location_id_location")),
         sa.ForeignKeyConstraint(
