@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -19,6 +20,8 @@ from connector.clock import as_utc
 from connector.errors import DomainError
 
 STRIPE_API = "https://api.stripe.com"
+
+_FAILPOINT = re.compile(r"[a-z_.*]+(:[1-9][0-9]{0,8})?", re.ASCII)
 
 
 class _Section(BaseModel):
@@ -124,7 +127,10 @@ class Settings(BaseSettings):
 
 def is_loopback(url: str) -> bool:
     """Whether the URL's host is this machine."""
-    host = urlsplit(url).hostname or ""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return False
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -146,7 +152,38 @@ def load_settings(**overrides: object) -> Settings:
             "CONNECTOR_CLOCK__NOW works in sandbox mode only: unset it, "
             "or point CONNECTOR_STRIPE__API_BASE at a sandbox on this machine."
         )
+    _check_stripe(settings.stripe)
+    _check_failpoint(settings)
     return settings
+
+
+def _check_stripe(stripe: StripeSettings) -> None:
+    """The key goes to Stripe or to this machine and nowhere else, and a live one never to a sandbox."""
+    if stripe.api_base == STRIPE_API:
+        return
+    if not is_loopback(stripe.api_base) or not _is_http(stripe.api_base):
+        raise DomainError(
+            f"CONNECTOR_STRIPE__API_BASE must be {STRIPE_API} or the http address of a sandbox on this machine."
+        )
+    if "_live_" in stripe.secret_key.get_secret_value():
+        raise DomainError("CONNECTOR_STRIPE__SECRET_KEY is a live key, which no sandbox may see: use a test key.")
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
+
+
+def _check_failpoint(settings: Settings) -> None:
+    """A variable that kills the process is for tests; with real money it is a mistake, and so is one that never acts."""
+    wanted = os.environ.get("CONNECTOR_FAILPOINT", "")
+    if wanted and not settings.sandbox:
+        raise DomainError("CONNECTOR_FAILPOINT works in sandbox mode only: unset it.")
+    if wanted and not _FAILPOINT.fullmatch(wanted):
+        raise DomainError("CONNECTOR_FAILPOINT is a name or name:n, such as commit.after:3: correct it, or unset it.")
 
 
 def _plain(message: str) -> str:
@@ -155,8 +192,10 @@ def _plain(message: str) -> str:
 
 
 def _check_names() -> None:
-    """Refuse misspelt variables, which would otherwise be ignored in silence."""
+    """Refuse misspelt variables, which would otherwise be ignored in silence, and one that would tell too much."""
     known = {"CONFIG", "FAILPOINT", *(name.upper() for name in Settings.model_fields)}
     for variable in os.environ:
         if variable.upper().startswith("CONNECTOR_") and variable.upper()[10:].split("__")[0] not in known:
             raise DomainError(f"{variable} is not a setting: check its spelling against config/connector.toml.")
+    if "STRIPE_LOG" in os.environ:
+        raise DomainError("STRIPE_LOG makes Stripe's library print personal data: unset it.")

@@ -144,7 +144,7 @@ def _sentence(error: OperationalError) -> str:
         return "The database is locked by another program: close whatever has the file open and try again."
     if "full" in reason:
         return "The disk is full, and nothing of this step was kept: free some space and try again."
-    if "no such table" in reason or "does not exist" in reason:
+    if "no such" in reason or "does not exist" in reason:
         return "The database has not been set up: run `connector migrate`."
     return f"The database is not available ({type(error.orig).__name__}): check that its file or server can be reached."
 

@@ -30,6 +30,7 @@ class DifferenceKind(StrEnum):
     NOT_RECORDED = "not_recorded"
     AMOUNT_DIFFERS_AT_STRIPE = "amount_differs_at_stripe"
     FEE_DIFFERS_AT_STRIPE = "fee_differs_at_stripe"
+    RETURN_UNDONE = "return_undone"
 
 
 NEXT_STEP = {
@@ -43,6 +44,7 @@ NEXT_STEP = {
     DifferenceKind.NOT_RECORDED: "Look it up at Stripe; if it was made there by hand, enter it in the PMS.",
     DifferenceKind.AMOUNT_DIFFERS_AT_STRIPE: "Compare with the charge in the Stripe dashboard.",
     DifferenceKind.FEE_DIFFERS_AT_STRIPE: "Compare with the fee in the Stripe dashboard.",
+    DifferenceKind.RETURN_UNDONE: "The money is yours again: take the reversal back in the practice system.",
 }
 
 
@@ -157,6 +159,16 @@ CUSTOMER_MONEY = frozenset(
     }
 )
 """Stripe's balance types that concern a patient's money; the rest are fees, payouts and reserves of the account."""
+
+
+def undone_returns(lines: Sequence[Movement]) -> list[Difference]:
+    """Refunds that failed after all and disputes that were won: the money came back, and our book does not know."""
+    detail = "Stripe gave back the money of a refund that failed or a dispute that was won."
+    return [
+        Difference(DifferenceKind.RETURN_UNDONE, line.source_id, line.gross.cents, detail)
+        for line in lines
+        if line.type == "refund_failure" or (line.type == "adjustment" and line.gross.cents > 0)
+    ]
 
 
 def compare_with_stripe(

@@ -5,6 +5,7 @@ Rows go in by whole batches. A run that was stopped or killed is finished by run
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -25,11 +26,15 @@ from connector.billing.plans import plan_by_name
 from connector.billing.schedule import Frequency
 from connector.clock import business_date
 from connector.errors import DomainError
+from connector.files import NotAnOrdinaryFile, open_ordinary
 from connector.money import Money
 from connector.use_cases.context import Context
 
 BATCH = 500
 """Rows per unit of work: few enough to stop at once, many enough that waiting for the disk does not matter."""
+
+FILE_MAX = 200_000_000
+"""Bytes; more than any practice has members."""
 
 _KNOWN_OTHERWISE = "The person is a member of this location already, under another id: nothing was changed."
 
@@ -94,10 +99,14 @@ def import_members(
 
 def _batches(file: Path, rules: MemberFileRules) -> Iterator[list[MemberRow | RefusedRow]]:
     try:
-        with file.open("rb") as stream:
+        with open_ordinary(file) as stream:
+            if os.fstat(stream.fileno()).st_size > FILE_MAX:
+                raise DomainError(f"The file is larger than {FILE_MAX} bytes: split it.")
             rows = read_member_file(stream, rules)
             while batch := list(islice(rows, BATCH)):
                 yield batch
+    except NotAnOrdinaryFile:
+        raise DomainError("This is not an ordinary file: save the list as a file and import that.") from None
     except OSError as error:
         raise DomainError(f"The file cannot be read ({error.strerror}): check its name and its permissions.") from None
 

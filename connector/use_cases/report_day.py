@@ -26,6 +26,7 @@ from connector.reconciliation.differences import (
     Written,
     compare_with_pms,
     compare_with_stripe,
+    undone_returns,
 )
 from connector.reconciliation.models import DaySheetReading
 from connector.reconciliation.report import DayReport, Line
@@ -137,7 +138,9 @@ def _compare_with_stripe(
     explained |= set(
         session.scalars(select(ReturnedPayment.processor_id).where(ReturnedPayment.processor_id.in_(today)))
     )
-    return compare_with_stripe([_recorded(row) for row in money], movements, today, explained)
+    undone = undone_returns([line for line in lines if line.source_id in today])
+    explained |= {difference.subject for difference in undone}
+    return [*undone, *compare_with_stripe([_recorded(row) for row in money], movements, today, explained)]
 
 
 def _of_day(session: Session, model: type[M], location: Location, *conditions: ColumnElement[bool]) -> Sequence[M]:

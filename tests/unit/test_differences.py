@@ -21,6 +21,7 @@ from connector.reconciliation.differences import (
     Written,
     compare_with_pms,
     compare_with_stripe,
+    undone_returns,
 )
 
 K = DifferenceKind
@@ -213,6 +214,22 @@ def test_what_is_explained_or_of_another_day_is_no_difference_with_stripe() -> N
 def test_a_debit_is_compared_with_lines_that_are_older_than_its_result() -> None:
     """Recorded today, moved days ago."""
     assert compare_with_stripe([CHARGE], [movement("ch_1", 2_990, 81)], (), ()) == []
+
+
+def test_a_return_that_was_undone_is_named() -> None:
+    """A refund that failed later, and a dispute that was won; a dispute's withdrawal is none."""
+    lines = [
+        movement("re_1", 500, kind="refund_failure"),
+        movement("dp_1", 900, kind="adjustment"),
+        movement("dp_2", -900, kind="adjustment"),
+    ]
+
+    found = undone_returns(lines)
+
+    assert [(item.kind, item.subject, item.cents) for item in found] == [
+        (K.RETURN_UNDONE, "re_1", 500),
+        (K.RETURN_UNDONE, "dp_1", 900),
+    ]
 
 
 def test_every_kind_of_difference_tells_what_to_do() -> None:

@@ -28,7 +28,7 @@ API_VERSION = "2026-10-28.endive"
 RETRIES = 2
 
 _WORD = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
-_MISREAD = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, UnexpectedResponse)
+_MISREAD = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError)
 """What reading an object raises that is not as Stripe describes it."""
 
 
@@ -63,10 +63,11 @@ def translated(action: str, *, writes: bool = False) -> Iterator[None]:
         raise
     except stripe.StripeError as error:
         raise translate(action, error) from None
+    except UnexpectedResponse as error:
+        raise (OutcomeUnknown(str(error)) if writes else error) from None
     except _MISREAD as error:
-        kind = OutcomeUnknown if writes else UnexpectedResponse
-        text = str(error) if isinstance(error, UnexpectedResponse) else f"({type(error).__name__})"
-        raise kind(f"Stripe gave an answer that cannot be read to: {action} {text}") from None
+        text = f"Stripe's answer cannot be read ({type(error).__name__}) to: {action}."
+        raise (OutcomeUnknown(text) if writes else UnexpectedResponse(text)) from None
 
 
 def translate(action: str, error: stripe.StripeError) -> EdgeError:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from typing import TypeVar
 
 import stripe
 
@@ -19,14 +20,16 @@ from connector.billing.processor import (
     ReturnReport,
 )
 from connector.billing.stripe import mapping
-from connector.billing.stripe.client import build_client, open_http, translated
-from connector.errors import Rejected
+from connector.billing.stripe.client import build_client, open_http, translated, word
+from connector.errors import Rejected, UnexpectedResponse
 from connector.money import Money
 from connector.settings import StripeSettings
 
 METHOD_TYPES = [MethodKind.CARD.value, MethodKind.BECS.value]
 SETTLED = ["latest_charge.balance_transaction"]
 PAGE = 100
+
+Object = TypeVar("Object", stripe.Event, stripe.BalanceTransaction)
 
 
 class StripeProcessor:
@@ -42,11 +45,11 @@ class StripeProcessor:
         self._http.close()  # type: ignore[no-untyped-call]
 
     def create_customer(self, key: str, member_id: str) -> str:
-        with translated("create the customer"):
+        with translated("create the customer", writes=True):
             return self._stripe.customers.create({"metadata": {"member_id": member_id}}, {"idempotency_key": key}).id
 
     def open_enrolment(self, key: str, customer_id: str, agreement_id: str, currency: str) -> HostedPage:
-        with translated("open the sign-up page"):
+        with translated("open the sign-up page", writes=True):
             session = self._stripe.checkout.sessions.create(
                 {
                     "mode": "setup",
@@ -58,35 +61,37 @@ class StripeProcessor:
                 },
                 {"idempotency_key": key},
             )
-        return HostedPage(session.id, session.url or "")
+            return HostedPage(session.id, session.url or "")
 
     def read_enrolment(self, session_id: str) -> tuple[str, AuthorisedMethod] | None:
         with translated("read the sign-up"):
             session = self._stripe.checkout.sessions.retrieve(session_id, {"expand": ["setup_intent.payment_method"]})
-        intent = session.setup_intent
-        if session.status != "complete" or not isinstance(intent, stripe.SetupIntent) or intent.status != "succeeded":
-            return None
-        if not isinstance(intent.payment_method, stripe.PaymentMethod) or session.client_reference_id is None:
-            return None
-        mandate = intent.mandate if isinstance(intent.mandate, str) or intent.mandate is None else intent.mandate.id
-        return session.client_reference_id, mapping.method(intent.payment_method, mandate)
+            intent = session.setup_intent
+            if session.status != "complete" or not isinstance(intent, stripe.SetupIntent):
+                return None
+            if intent.status != "succeeded" or session.client_reference_id is None:
+                return None
+            if not isinstance(intent.payment_method, stripe.PaymentMethod):
+                return None
+            mandate = intent.mandate if isinstance(intent.mandate, str) or intent.mandate is None else intent.mandate.id
+            return session.client_reference_id, mapping.method(intent.payment_method, mandate)
 
     def attach_method(self, key: str, customer_id: str, method_id: str) -> AuthorisedMethod:
         try:
-            with translated("attach the payment method"):
+            with translated("attach the payment method", writes=True):
                 attached = self._stripe.payment_methods.attach(
                     method_id, {"customer": customer_id}, {"idempotency_key": key}
                 )
+                if attached.type != MethodKind.BECS:
+                    return mapping.method(attached, None)
         except stripe.CardError as error:
-            raise Rejected(f"Stripe refused the payment method ({error.code}): ask for another one.") from None
-        if attached.type == MethodKind.BECS:
-            raise Rejected("A bank account needs a direct debit request: let the payer sign up on the hosted page.")
-        return mapping.method(attached, None)
+            raise Rejected(f"Stripe refused the payment method ({word(error.code)}): ask for another one.") from None
+        raise Rejected("A bank account needs a direct debit request: let the payer sign up on the hosted page.")
 
     def prepare_charge(
         self, key: str, customer_id: str, amount: Money, charge_id: str, invoice_id: str, location_id: str
     ) -> str:
-        with translated("create the charge"):
+        with translated("create the charge", writes=True):
             return self._stripe.payment_intents.create(
                 {
                     "amount": amount.cents,
@@ -100,7 +105,7 @@ class StripeProcessor:
 
     def confirm_charge(self, key: str, processor_id: str, method: AuthorisedMethod, amount: Money) -> ChargeReport:
         try:
-            with translated("confirm the charge"):
+            with translated("confirm the charge", writes=True):
                 intent = self._stripe.payment_intents.confirm(
                     processor_id,
                     {
@@ -112,6 +117,7 @@ class StripeProcessor:
                     },
                     {"idempotency_key": key},
                 )
+                return mapping.charge_report(intent)
         except stripe.CardError as error:
             return mapping.decline(processor_id, error)
         except Rejected:
@@ -120,7 +126,6 @@ class StripeProcessor:
             if report.status in ("open", "cancelled"):
                 raise
             return report
-        return mapping.charge_report(intent)
 
     def read_charge(self, processor_id: str) -> ChargeReport:
         with translated("read the charge"):
@@ -132,7 +137,7 @@ class StripeProcessor:
                 {"created": {"gte": int(instant.timestamp())}, "types": list(mapping.EVENT_KINDS), "limit": PAGE}
             )
             # Stripe lists newest first; the whole window is read before the oldest is known.
-            events = [mapping.event(event) for event in page.auto_paging_iter()]
+            events = [mapping.event(event) for event in _each_once(page.auto_paging_iter())]
         return reversed(events)
 
     def read_return(self, kind: ReturnKind, processor_id: str) -> ReturnReport:
@@ -154,5 +159,15 @@ class StripeProcessor:
                     "expand": ["data.source"],
                 }
             )
-            lines = [mapping.movement(line) for line in page.auto_paging_iter()]
+            lines = [mapping.movement(line) for line in _each_once(page.auto_paging_iter())]
         return reversed(lines)
+
+
+def _each_once(found: Iterable[Object]) -> Iterator[Object]:
+    """What a list holds, over all its pages. Raises UnexpectedResponse when it repeats itself and would never end."""
+    seen: set[str] = set()
+    for item in found:
+        if item.id in seen:
+            raise UnexpectedResponse("Stripe's list repeats itself: it is read again later.")
+        seen.add(item.id)
+        yield item

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from connector.errors import AccessDenied, NotSent, OutcomeUnknown, UnexpectedResponse
+from connector.errors import AccessDenied, NotSent, OutcomeUnknown, Rejected, UnexpectedResponse
+from connector.files import NotAnOrdinaryFile, open_ordinary
 
 MAX_FILE_BYTES = 50_000_000
 
@@ -35,9 +36,12 @@ def read_lines(path: Path, required: Collection[str], optional: Collection[str] 
             raise NotSent(f"The folder of {path.name} cannot be reached: connect the share, or create the folder.")
         if not path.exists():
             raise UnexpectedResponse(f"There is no file {path.name}: put it into the folder {path.parent.name!r}.")
-        if path.stat().st_size > MAX_FILE_BYTES:
+        try:
+            content = _start_of(path)
+        except NotAnOrdinaryFile:
+            raise UnexpectedResponse(f"{path.name} is not an ordinary file: put the export in its place.") from None
+        if len(content) > MAX_FILE_BYTES:
             raise UnexpectedResponse(f"{path.name} is larger than {MAX_FILE_BYTES} bytes: split it.")
-        content = path.read_bytes()
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -76,12 +80,23 @@ def publish(path: Path, content: bytes) -> bool:
 
 
 def read_published(path: Path) -> bytes | None:
-    """The content of one of our own files; None when there is none. Raises NotSent or AccessDenied."""
+    """The content of one of our own files, as far as one can be long; None when there is none.
+
+    Raises NotSent, AccessDenied, and Rejected when the name belongs to something else than a file.
+    """
     with _translated(path.name):
         try:
-            return path.read_bytes()
+            return _start_of(path)
         except FileNotFoundError:
             return None
+        except NotAnOrdinaryFile:
+            raise Rejected(f"{path.name} is not an ordinary file, so nothing was written: take it away.") from None
+
+
+def _start_of(path: Path) -> bytes:
+    """At most one byte more than a file may have, which tells that it is too long."""
+    with open_ordinary(path) as stream:
+        return stream.read(MAX_FILE_BYTES + 1)
 
 
 def files_in(folder: Path) -> list[Path]:

@@ -84,11 +84,11 @@ def guarded(value: str) -> str:
 def ack(line: Line, currency: str) -> PmsEntry:
     """One acknowledged entry. Raises UnexpectedResponse."""
     return PmsEntry(
-        id=line.values["pms_entry_id"],
-        patient_id=line.values["patient_id"],
+        id=_id(line, "pms_entry_id"),
+        patient_id=_id(line, "patient_id"),
         amount=_money(line, currency),
         entry_date=_day(line, "entry_date"),
-        references=frozenset({line.values["reference"].upper()}),
+        references=frozenset({_id(line, "reference").upper()}),
     )
 
 
@@ -97,10 +97,10 @@ def day_sheet_entry(line: Line, currency: str, day: date) -> PmsEntry:
     entry_date = _day(line, "entry_date")
     if entry_date != day:
         raise UnexpectedResponse(f"{line.place}, is of another day than the file's name: export that day again.")
-    reference = line.values["reference"].upper()
+    reference = _id(line, "reference").upper()
     return PmsEntry(
-        id=line.values["pms_entry_id"],
-        patient_id=line.values["patient_id"],
+        id=_id(line, "pms_entry_id"),
+        patient_id=_id(line, "patient_id"),
         amount=_money(line, currency),
         entry_date=entry_date,
         references=frozenset({reference} if reference else ()),
@@ -108,10 +108,10 @@ def day_sheet_entry(line: Line, currency: str, day: date) -> PmsEntry:
 
 
 def patient(line: Line) -> PmsPatient:
-    """One patient of the list. Raises UnexpectedResponse for a malformed date of birth."""
+    """One patient of the list. Raises UnexpectedResponse for a malformed id or date of birth."""
     values = line.values
     return PmsPatient(
-        id=values["id"],
+        id=_id(line, "id"),
         given_name=values["given_name"],
         family_name=values["family_name"],
         date_of_birth=_day(line, "date_of_birth") if values["date_of_birth"] else None,
@@ -137,6 +137,13 @@ def fits(person: PmsPatient, query: PatientQuery) -> bool:
 
 def _phone_end(phone: str) -> str:
     return "".join(filter(str.isdigit, phone))[-_PHONE_DIGITS:]
+
+
+def _id(line: Line, column: str) -> str:
+    """An id is shown to people and sent back, so what cannot be seen in it is a fault of the export."""
+    if not line.values[column].isprintable():
+        raise UnexpectedResponse(f"{line.place}, has a {column} with unprintable characters: export the file again.")
+    return line.values[column]
 
 
 def _money(line: Line, currency: str) -> Money:

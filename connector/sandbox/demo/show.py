@@ -20,6 +20,7 @@ from connector.billing.members import Member
 from connector.clock import MovableClock, zone
 from connector.daemon.application import application
 from connector.errors import DomainError
+from connector.files import private_folder
 from connector.ledger.write_back.models import Leg, WriteBack
 from connector.ledger.write_back.states import WAITING, WriteBackState
 from connector.logs import configure
