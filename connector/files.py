@@ -22,7 +22,7 @@ def private_folder(folder: Path) -> None:
 
 
 def private_file(file: Path) -> None:
-    """Create an empty file for the owner alone unless it exists; whoever opens it next reports what is wrong with it."""
+    """Create an empty file for the owner alone unless it exists; whoever opens it next says what is wrong."""
     # An existing file is not even opened: closing it would release the locks that SQLite holds in this process.
     if not file.exists():
         with suppress(OSError):

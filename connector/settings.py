@@ -172,13 +172,14 @@ def _check_stripe(stripe: StripeSettings) -> None:
 def _is_http(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and (parts.port is None or parts.port > 0)
+        port = parts.port
     except ValueError:
         return False
+    return parts.scheme in ("http", "https") and port != 0
 
 
 def _check_failpoint(settings: Settings) -> None:
-    """A variable that kills the process is for tests; with real money it is a mistake, and so is one that never acts."""
+    """A variable that kills the process is for tests: with real money it is a mistake."""
     wanted = os.environ.get("CONNECTOR_FAILPOINT", "")
     if wanted and not settings.sandbox:
         raise DomainError("CONNECTOR_FAILPOINT works in sandbox mode only: unset it.")

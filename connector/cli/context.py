@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +10,8 @@ from sqlalchemy import select
 
 from connector.billing.clinics import Location, location_by_slug
 from connector.billing.members import Member
+from connector.cli.account import account_name
+from connector.cli.output import visible
 from connector.clock import Clock
 from connector.daemon.application import application
 from connector.errors import DomainError
@@ -55,8 +56,8 @@ def location_of_member(context: Context, member_id: str) -> Location:
 
 
 def actor() -> str:
-    """Who gives the command: the name of the operating system's user."""
-    return getpass.getuser()
+    """Who gives the command, e.g. 'person:mia': the system's account, marked so that it is never the machine's own."""
+    return f"person:{visible(account_name())}"
 
 
 def move_sandboxes(settings: Settings, context: Context, clock: Clock) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from connector.cli.context import opened
-from connector.cli.output import dollars, fail, json_option, print_json, print_table
+from connector.cli.output import dollars, fail, json_option, print_json, print_table, visible
 from connector.use_cases.verify_ledger import verify_ledger
 
 
@@ -30,7 +30,7 @@ def verify(as_json: bool) -> None:
         ]
         print_table(f"{result.entries} journal entries", ("Account", "Currency", "Balance"), rows, right=(2,))
         for fault in result.faults:
-            click.echo(f"Fault: {fault}", err=True)
+            click.echo(f"Fault: {visible(fault)}", err=True)
     if not result.ok:
         fail(f"The book has {len(result.faults)} faults: keep a copy of the database and call support.", as_json=False)
     if not as_json:

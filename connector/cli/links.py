@@ -8,7 +8,7 @@ from collections.abc import Callable
 import click
 
 from connector.cli.context import actor, find_location, opened
-from connector.cli.output import console, json_option, print_json, print_table
+from connector.cli.output import console, json_option, print_json, print_table, visible
 from connector.errors import DomainError, EdgeError
 from connector.matching.decision import Candidate
 from connector.use_cases.link_members import (
@@ -45,7 +45,7 @@ def match(slug: str, as_json: bool) -> None:
     else:
         click.echo(f"{report.linked} linked, {report.review} to review, {report.none} without any likely patient.")
     if report.problem:
-        click.echo(f"Stopped: {report.problem}", err=True)
+        click.echo(f"Stopped: {visible(report.problem)}", err=True)
         sys.exit(1)
 
 
@@ -91,10 +91,7 @@ def candidates(member_id: str, slug: str, as_json: bool) -> None:
     if as_json:
         print_json({"decision": decision.outcome.value, "candidates": [shown(c) for c in decision.candidates]})
     else:
-        rows = [
-            (c.patient_id, f"{c.probability:.4f}", "\n".join(_reasons(c)), "\n".join(sorted(c.hazards)))
-            for c in decision.candidates
-        ]
+        rows = [(c.patient_id, f"{c.probability:.4f}", _reasons(c), sorted(c.hazards)) for c in decision.candidates]
         print_table(
             f"Candidates for {member_id}: {decision.outcome.value}",
             ("Patient", "Probability", "Reasons", "Hazards"),

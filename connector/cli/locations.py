@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 from sqlalchemy import select
 
 from connector.billing.clinics import Location
 from connector.cli.context import find_location, opened
-from connector.cli.output import fail, json_option, print_json, print_table
+from connector.cli.output import fail, json_option, print_json, print_table, visible
 from connector.errors import DomainError, EdgeError
+from connector.files import NotAnOrdinaryFile, open_ordinary
 from connector.use_cases.set_up_location import STARTER_PLANS, add_location
+
+SETTING_MAX = 100_000
+"""Bytes of a file that holds one setting."""
 
 
 @click.group()
@@ -23,7 +29,13 @@ def locations() -> None:
 @click.option("--timezone", required=True, help="IANA time zone, e.g. Australia/Sydney.")
 @click.option("--currency", required=True, help="Currency of all its money, e.g. aud.")
 @click.option("--pms", required=True, help="Adapter of its practice system; see `connector adapters list`.")
-@click.option("--pms-setting", multiple=True, metavar="NAME=VALUE", help="A setting of the adapter; repeat for each.")
+@click.option(
+    "--pms-setting",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A setting of the adapter; repeat for each. NAME=@FILE takes the content of a file and NAME=- asks for the "
+    "value without showing it, so that a key need not stand on the command line.",
+)
 @click.option("--clinic", default="", help="Clinic that owns it; by default one of the same name.")
 @json_option
 def add(
@@ -83,7 +95,7 @@ def probe(slug: str, as_json: bool) -> None:
     if as_json:
         print_json({"ok": result.ok, "version": result.version, "problems": list(result.problems)})
     elif result.ok:
-        click.echo(f"The practice system answers (version {result.version}) and allows all that is needed.")
+        click.echo(f"The practice system answers (version {visible(result.version)}) and allows all that is needed.")
     if not result.ok:
         fail(" ".join(result.problems), as_json=False)
 
@@ -91,5 +103,22 @@ def probe(slug: str, as_json: bool) -> None:
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise click.BadParameter(f"{name!r} has no value: write it as NAME=VALUE.", param_hint="--pms-setting")
-    return name, value
+        # The text is not shown: it may be a key whose name was forgotten.
+        raise click.BadParameter("The setting has no value: write it as NAME=VALUE.", param_hint="--pms-setting")
+    if value == "-":
+        return name, str(click.prompt(visible(name), hide_input=True, err=True))
+    return name, _content(name, Path(value[1:])) if value.startswith("@") else value
+
+
+def _content(name: str, file: Path) -> str:
+    try:
+        with open_ordinary(file) as stream:
+            content = stream.read(SETTING_MAX + 1)
+        if len(content) <= SETTING_MAX:
+            return content.decode("utf-8-sig").strip()
+    except (OSError, NotAnOrdinaryFile, UnicodeDecodeError):
+        pass
+    raise click.BadParameter(
+        f"The file for {name!r} cannot be read, or is no short text: check its name and its permissions.",
+        param_hint="--pms-setting",
+    )

@@ -66,10 +66,10 @@ def main() -> None:
         # The reader of our output has gone, e.g. `| head`: nothing is left to say, and nobody to say it to.
         sys.stderr.close()
         sys.exit(1)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last place that can turn it into a sentence
         # A fault of the program: say where it is, but not what it choked on, which may be personal.
         if os.environ.get("CONNECTOR_LOG__LEVEL") == "debug":
-            raise
+            click.echo("".join(traceback.format_tb(error.__traceback__)), err=True, nl=False)
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"
         fail(

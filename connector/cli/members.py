@@ -11,7 +11,7 @@ import click
 
 from connector.billing.schedule import Frequency
 from connector.cli.context import find_location, location_of_member, mailer, opened
-from connector.cli.output import console, dollars, json_option, print_json, print_table
+from connector.cli.output import console, dollars, json_option, print_json, print_table, visible
 from connector.errors import DomainError, EdgeError
 from connector.money import Money
 from connector.use_cases.context import Context
@@ -59,7 +59,7 @@ def import_members(file: Path, slug: str, plan: str, frequency: str, no_invite: 
         if invitations.sent:
             click.echo(f"{invitations.sent} members are invited; the messages are in the folder outbox.")
         for problem in problems:
-            click.echo(f"Problem: {problem}", err=True)
+            click.echo(f"Problem: {visible(problem)}", err=True)
     if problems:
         sys.exit(1)
 
@@ -144,4 +144,4 @@ def invite(contract_id: str, as_json: bool) -> None:
         print_json({"contract_id": contract_id, "url": page.url})
     else:
         console().print("Let the patient open this page; it is valid for a day:")
-        click.echo(page.url)
+        click.echo(visible(page.url))

@@ -8,7 +8,7 @@ from decimal import Decimal
 import click
 
 from connector.cli.context import find_location, opened
-from connector.cli.output import console, dollars, print_csv, print_json, print_table
+from connector.cli.output import console, dollars, print_csv, print_json, print_table, visible
 from connector.reconciliation.report import DayReport
 from connector.use_cases.close_day import close_day
 from connector.use_cases.report_day import report_day
@@ -56,7 +56,7 @@ def print_report(result: DayReport) -> None:
         out.print()
         print_table("Differences", ("What", "Reference", "Amount", "Detail", "Next step"), rows, right=(2,))
     for problem in result.problems:
-        out.print(f"\n{problem}", style="yellow")
+        out.print(f"\n{visible(problem)}", style="yellow")
     if result.agrees:
         out.print("\nThe practice system and Stripe agree with our book to the cent.", style="green")
     elif not result.differences and not result.problems:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from connector.cli.context import find_location, opened
-from connector.cli.output import json_option, print_json
+from connector.cli.output import json_option, print_json, visible
 from connector.use_cases.read_news import read_news
 from connector.use_cases.run_due import run_due as charge_due
 from connector.use_cases.work_write_backs import work_write_backs
@@ -52,7 +52,7 @@ def run_due(slug: str | None, as_json: bool) -> None:
         for name, counts in written.items():
             click.echo(f"{name}: " + ", ".join(f"{count} {state}" for state, count in counts.items() if count) + ".")
         for problem in problems:
-            click.echo(f"Problem: {problem}", err=True)
+            click.echo(f"Problem: {visible(problem)}", err=True)
     if problems:
         sys.exit(1)
 

@@ -7,7 +7,7 @@ import sys
 import click
 
 from connector.cli.context import actor, find_location, opened
-from connector.cli.output import dollars, json_option, print_json, print_table
+from connector.cli.output import dollars, json_option, print_json, print_table, visible
 from connector.ledger.write_back import queue
 from connector.ledger.write_back.models import WriteBack
 from connector.ledger.write_back.states import WAITING, WriteBackState
@@ -76,7 +76,7 @@ def work(slug: str | None, as_json: bool) -> None:
     for name, tally in tallies.items() if not as_json else ():
         click.echo(f"{name}: {tally.sent} sent, {tally.confirmed} confirmed.")
         if tally.problem:
-            click.echo(f"Problem: {tally.problem}", err=True)
+            click.echo(f"Problem: {visible(tally.problem)}", err=True)
     if any(tally.problem for tally in tallies.values()):
         sys.exit(1)
 

@@ -49,11 +49,14 @@ class Daemon:
             timezone=UTC,
         )
         app = health_app(context.database, self._health, context.clock)
-        self._server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+        self._server = uvicorn.Server(
+            uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", server_header=False)
+        )
 
     def run(self) -> None:
         """Work until a signal asks to stop. Raises DomainError when another daemon has this database."""
         self._lock.acquire()
+        threading.excepthook = _thread_failed
         try:
             listener = self._listener()
             for number in SIGNALS:
@@ -131,3 +134,8 @@ class Daemon:
         ended = not waiter.is_alive()
         log.info("daemon.stopped", all_calls_ended=ended)
         return ended
+
+
+def _thread_failed(args: threading.ExceptHookArgs) -> None:
+    """An error that ended a thread goes to the log as class and place, and not to the terminal with what it says."""
+    log.error("thread.failed", thread=args.thread.name if args.thread else None, exc_info=args.exc_value)

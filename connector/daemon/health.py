@@ -12,6 +12,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -116,7 +118,9 @@ def health_app(database: Database, health: Health, clock: Clock) -> Starlette:
     def metrics(_request: Request) -> Response:
         return Response(generate_latest(health.registry), media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    return Starlette(routes=[Route("/healthz", healthz), Route("/metrics", metrics)])
+    # Another name in the request means that a page in some browser found its way here.
+    hosts = Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"], www_redirect=False)
+    return Starlette(routes=[Route("/healthz", healthz), Route("/metrics", metrics)], middleware=[hosts])
 
 
 def _answers(database: Database) -> bool:

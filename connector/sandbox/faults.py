@@ -19,7 +19,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-CONTROL_PREFIX = "/_sandbox/"
+from connector.sandbox.control import CONTROL_PREFIX
+
 _LOGIN_PAGE = "<!doctype html><title>Guest network</title><p>Please sign in to use this network.</p>"
 
 
@@ -189,7 +190,7 @@ def control_routes(faults: Faults) -> list[Route]:
         return JSONResponse({"faults": faults.listing()})
 
     async def down(request: Request) -> Response:
-        faults.set_down(bool((await request.json())["down"]))
+        faults.set_down(bool((await request.json()).get("down")))
         return JSONResponse({})
 
     return [

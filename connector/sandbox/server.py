@@ -7,6 +7,7 @@ import socket
 
 import click
 import uvicorn
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp
 
 
@@ -16,6 +17,14 @@ def serve(app: ASGIApp, port: int, name: str) -> None:
     # Made here and not by asyncio, the listener lacks this option, and each answer would wait 40 ms for company.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=2)
+    config = uvicorn.Config(
+        # Another name in the request means that a page in some browser found its way here.
+        TrustedHostMiddleware(app, allowed_hosts=["127.0.0.1", "localhost"], www_redirect=False),
+        log_level="warning",
+        access_log=False,
+        lifespan="on",
+        timeout_graceful_shutdown=2,
+        server_header=False,
+    )
     click.echo(json.dumps({"sandbox": name, "address": address}))
     uvicorn.Server(config).run(sockets=[listener])

@@ -27,6 +27,6 @@ def contained(location: Location, tell: Callable[[str], None]) -> Iterator[None]
         raise
     except (DomainError, EdgeError) as error:
         tell(str(error))
-    except Exception as error:  # noqa: BLE001 - the other locations must go on
-        log.error("location.failed", location=location.slug, exc_info=error)
+    except Exception as error:
+        log.exception("location.failed", location=location.slug)
         tell(f"The work for the location {location.slug!r} failed ({type(error).__name__}): see the log.")

@@ -41,6 +41,9 @@ STARTER_PLANS = {
 }
 """Three plans that every new location starts with, in cents, so that members can be imported at once."""
 
+NAME_MAX = 100
+"""Characters."""
+
 
 def add_location(
     context: Context,
@@ -56,8 +59,8 @@ def add_location(
     """Add a location with the starter plans; returns its id. Raises DomainError, and then adds nothing."""
     if not slug or not slug.replace("-", "").isalnum() or not slug.isascii() or slug != slug.lower():
         raise DomainError(f"{slug!r} cannot be a short name: use lower-case letters, digits and hyphens.")
-    if not name.strip():
-        raise DomainError("A location needs a name.")
+    _check_name("location", name)
+    _check_name("clinic", clinic or name)
     zone(timezone)
     currency = known_currency(currency)
     # Opening makes no call; it checks that the adapter exists and has the settings that it needs.
@@ -92,6 +95,7 @@ def add_location(
 
 def add_plan(context: Context, *, location_slug: str, name: str, prices: Mapping[Frequency, str]) -> str:
     """Add a membership plan; returns its id. Raises DomainError when it exists already or has no price."""
+    _check_name("plan", name)
     if not prices:
         raise DomainError("A plan needs at least one price, e.g. --price monthly=29.90.")
     with context.database.read() as session:
@@ -104,6 +108,14 @@ def add_plan(context: Context, *, location_slug: str, name: str, prices: Mapping
             return _add_plan(session, context, location.id, name, amounts)
     except IntegrityError:
         raise DomainError(f"Location {location_slug!r} has a plan {name!r} already: choose another name.") from None
+
+
+def _check_name(what: str, name: str) -> None:
+    """Names are shown in tables, messages and reports, so they are one short line."""
+    if not name.strip():
+        raise DomainError(f"A {what} needs a name.")
+    if len(name) > NAME_MAX or not name.isprintable():
+        raise DomainError(f"The name of a {what} is one line of at most {NAME_MAX} printable characters: shorten it.")
 
 
 def _clinic(session: Session, name: str, context: Context) -> Clinic:

@@ -59,7 +59,7 @@ OD = ("--pms-setting", "base_url=http://127.0.0.1:9/api/v1", "--pms-setting", "d
         ((*ADD, *OD, "--pms-setting", "customer_key=k", "--pms-setting", "color=red"), "has no setting 'color': use"),
         ((*ADD, "--pms", "dentrix"), "no adapter 'dentrix': use one of file_drop, open_dental"),
         ((*ADD, "--timezone", "Mars/Base"), "'Mars/Base' is not a time zone: use a name such as"),
-        ((*ADD, "--currency", "dollars"), "'dollars' is not a currency: use three"),
+        ((*ADD, "--currency", "dollars"), "'dollars' is not a currency that can be used"),
         (("locations", "add", "Big Slug", *LOCATION), "cannot be a short name: use lower-case"),
         (("write-backs", "post", "wb_none"), "no write-back 'wb_none': see"),
         (("links", "link", "mem_none", "1001", "--location", SLUG), "mem_none"),

@@ -16,7 +16,7 @@ def test_an_id_names_its_kind_and_avoids_letters_that_are_misread(prefix: str) -
 
 
 def test_no_id_comes_twice() -> None:
-    """A hundred random bits each."""
+    """Counted within a process, and from another random beginning in each."""
     assert len({ids.new_id("ch") for _ in range(20_000)}) == 20_000
 
 

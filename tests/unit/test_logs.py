@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
+import warnings
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from io import StringIO
@@ -17,6 +19,7 @@ from pydantic import SecretStr
 from sqlalchemy.exc import IntegrityError
 
 from connector.billing.clinics import Clinic
+from connector.daemon import daemon
 from connector.database.engine import Database
 from connector.database.migrate import migrate
 from connector.errors import DomainError
@@ -203,3 +206,36 @@ def test_lines_are_json_unless_a_person_reads_them(monkeypatch: pytest.MonkeyPat
     structlog.get_logger().info("started")
 
     assert [line["event"] for line in lines(stream)] == ["started"]
+
+
+def test_a_warning_of_a_library_goes_through_the_chain(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """Python would print it as it is, with whatever it quotes."""
+    logging.captureWarnings(False)
+    request.addfinalizer(lambda: logging.captureWarnings(False))
+    stream = configured(monkeypatch, LogSettings(format="json"))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn(f"{EMAIL} is odd.", UserWarning, stacklevel=1)
+
+    (line,) = stream.getvalue().splitlines()
+    assert "[e-mail] is odd." in json.loads(line)["event"]
+    assert EMAIL not in line
+
+
+def test_an_error_that_ends_a_thread_is_told_by_class_and_place(
+    as_json: StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The interpreter's own hook would print the whole message."""
+    monkeypatch.setattr(threading, "excepthook", daemon._thread_failed)
+    worker = threading.Thread(target=lambda: dict[str, str]()[NAME], name="call")
+
+    worker.start()
+    worker.join()
+
+    (line,) = as_json.getvalue().splitlines()
+    told = json.loads(line)
+    assert (told["event"], told["thread"], told["error"]) == ("thread.failed", "call", "KeyError")
+    assert NAME not in line

@@ -164,15 +164,11 @@ def test_settings_cannot_be_changed_after_they_were_read() -> None:
         (SANDBOX, "sk_test_1", True),
         ("http://localhost:4242", "", True),
         ("http://[::1]:4242", "rk_test_1", True),
-        (SANDBOX, "sk_live_1", False),
-        (SANDBOX, "rk_live_1", False),
         (STRIPE_API, "sk_test_1", False),
-        ("http://192.168.1.5:4242", "sk_test_1", False),
-        ("http://localhost.example.com", "sk_test_1", False),
-        ("http://127.0.0.1@example.com", "sk_test_1", False),
+        (STRIPE_API, "rk_live_1", False),
     ],
 )
-def test_sandbox_mode_needs_a_sandbox_on_this_machine_and_no_live_key(
+def test_sandbox_mode_needs_a_sandbox_on_this_machine(
     api_base: str, key: str, sandbox: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only then may the clock be set: with real money it would charge people at the wrong time."""
@@ -188,7 +184,66 @@ def test_sandbox_mode_needs_a_sandbox_on_this_machine_and_no_live_key(
         assert "works in sandbox mode only" in refusal()
 
 
-@pytest.mark.parametrize("url", ["", "127.0.0.1", "http://", "http://example.com", "http://0.0.0.0"])
+@pytest.mark.parametrize(
+    ("api_base", "key", "words"),
+    [
+        (SANDBOX, "sk_live_1", "is a live key, which no sandbox may see"),
+        (SANDBOX, "rk_live_1", "is a live key, which no sandbox may see"),
+        ("http://192.168.1.5:4242", "sk_test_1", "must be https://api.stripe.com or"),
+        ("http://localhost.example.com", "sk_test_1", "must be https://api.stripe.com or"),
+        ("http://127.0.0.1@example.com", "sk_test_1", "must be https://api.stripe.com or"),
+        ("http://api.stripe.com", "sk_live_1", "must be https://api.stripe.com or"),
+        ("https://api.stripe.com.example.com", "sk_live_1", "must be https://api.stripe.com or"),
+        ("ftp://127.0.0.1", "sk_test_1", "must be https://api.stripe.com or"),
+        ("http://127.0.0.1:99999", "sk_test_1", "must be https://api.stripe.com or"),
+        ("http://[::1", "sk_test_1", "must be https://api.stripe.com or"),
+        ("", "sk_test_1", "must be https://api.stripe.com or"),
+    ],
+)
+def test_the_key_goes_to_stripe_or_to_a_sandbox_and_a_live_one_to_stripe_only(
+    api_base: str, key: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong address would hand the practice's key to whoever listens there."""
+    monkeypatch.setenv("CONNECTOR_STRIPE__API_BASE", api_base)
+    monkeypatch.setenv("CONNECTOR_STRIPE__SECRET_KEY", key)
+
+    assert words in refusal()
+
+
+@pytest.mark.parametrize("value", ["commit.after", "charge.confirmed:3", "write_back.*:12", ""])
+def test_a_failpoint_is_accepted_in_sandbox_mode(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests kill the process at a named place, at the n-th pass; an empty value names none."""
+    monkeypatch.setenv("CONNECTOR_STRIPE__API_BASE", SANDBOX)
+    monkeypatch.setenv("CONNECTOR_FAILPOINT", value)
+
+    assert load_settings().sandbox
+
+
+@pytest.mark.parametrize("value", ["commit.after:", "commit.after:x", "commit.after:0", ":3", "commit after", "a:1:2"])
+def test_a_malformed_failpoint_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would never act, or fail in the middle of a charge."""
+    monkeypatch.setenv("CONNECTOR_STRIPE__API_BASE", SANDBOX)
+    monkeypatch.setenv("CONNECTOR_FAILPOINT", value)
+
+    assert "is a name or name:n" in refusal()
+
+
+def test_a_failpoint_is_refused_where_there_is_real_money(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It kills the process between charging and remembering."""
+    monkeypatch.setenv("CONNECTOR_FAILPOINT", "commit.after")
+
+    assert refusal() == "CONNECTOR_FAILPOINT works in sandbox mode only: unset it."
+
+
+@pytest.mark.parametrize("level", ["debug", "info", ""])
+def test_the_log_of_stripes_library_cannot_be_switched_on(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It prints whole requests and answers past every redaction."""
+    monkeypatch.setenv("STRIPE_LOG", level)
+
+    assert refusal() == "STRIPE_LOG makes Stripe's library print personal data: unset it."
+
+
+@pytest.mark.parametrize("url", ["", "127.0.0.1", "http://[::1", "http://", "http://example.com", "http://0.0.0.0"])
 def test_an_address_is_this_machine_only_if_it_says_so(url: str) -> None:
     """Whatever cannot be told is not."""
     assert not is_loopback(url)

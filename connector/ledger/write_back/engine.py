@@ -200,8 +200,9 @@ class WriteBackEngine:
             change = outcome.refused(row, error, self._manifest, now)
         except DatabaseUnavailable:
             raise
-        except Exception as error:  # noqa: BLE001 - an adapter is other people's code, and it may have sent already
-            log.error("write_back.adapter_failed", write_back_id=row.id, exc_info=error)
+        except Exception as error:
+            # An adapter may be other people's code, and it may have sent before it failed.
+            log.exception("write_back.adapter_failed", write_back_id=row.id)
             reason = f"The adapter failed while sending ({type(error).__name__}): it may have happened."
             change = outcome.unclear(row, reason, self._manifest, now)
         else:

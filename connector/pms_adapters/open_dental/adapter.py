@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date, timedelta
 
 from connector.errors import (
@@ -99,15 +99,17 @@ class OpenDentalAdapter:
 
     def find_entries(self, patient_ids: Collection[str], since: date) -> Sequence[PmsEntry]:
         """All payments of these patients entered since the day before `since`, in the order of their numbers."""
-        patients = sorted({mapping.id_number(patient_id) for patient_id in patient_ids})
+        patients = {mapping.id_number(patient_id) for patient_id in patient_ids}
         if not patients:
             return []
         deadline = self._deadline()
         start = since - CLOCK_OVERLAP
         if len(patients) <= FEW_PATIENTS:
-            rows = [row for number in patients for row in self._payments(deadline, patient=number, start=start)]
-        else:
-            rows = [row for row in self._payments(deadline, start=start) if row.patient in patients]
+            # A patient may have been deleted, or the address may lead elsewhere: then only the office's own list tells.
+            with suppress(NotFound):
+                rows = [row for number in sorted(patients) for row in self._payments(deadline, number, start)]
+                return self._entries(rows, deadline)
+        rows = [row for row in self._payments(deadline, start=start) if row.patient in patients]
         return self._entries(rows, deadline)
 
     def read_day_sheet(self, business_date: date) -> DaySheet:
@@ -179,16 +181,13 @@ class OpenDentalAdapter:
         except (NotSent, OutcomeUnknown, Rejected, AccessDenied):
             return
 
-    def _payments(self, deadline: Deadline, *, patient: int | None = None, start: date | None = None) -> list[Payment]:
+    def _payments(self, deadline: Deadline, patient: int | None = None, start: date | None = None) -> list[Payment]:
         params: dict[str, str | int] = {} if patient is None else {"PatNum": patient}
         if start:
             params["DateEntry"] = start.isoformat()
-        try:
-            pages = list(self._client.pages("payments", "PayNum", params, deadline))
-        except NotFound:
-            # A patient who is not there (any more) has no payments; a write to them is refused with the reason.
-            pages = []
-        rows = [mapping.payment(row, self._currency) for row in pages]
+        rows = [
+            mapping.payment(row, self._currency) for row in self._client.pages("payments", "PayNum", params, deadline)
+        ]
         # The API ignores filters that it does not know in its version, so they are applied once more.
         return [
             row

@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
+from connector.sandbox.control import ControlGuard
 from connector.sandbox.faults import FaultMiddleware, Faults, control_routes
 from connector.sandbox.open_dental import patient_file
 from connector.sandbox.open_dental.control import Control
@@ -48,6 +49,6 @@ def create_app(database: Path, patients: Path | None = None, options: OfficeOpti
             *Control(office, conditions, late_writes).routes(),
             *control_routes(faults),
         ],
-        middleware=[Middleware(FaultMiddleware, faults=faults)],
+        middleware=[Middleware(ControlGuard), Middleware(FaultMiddleware, faults=faults)],
         lifespan=lifespan,
     )

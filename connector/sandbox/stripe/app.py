@@ -24,6 +24,7 @@ from starlette.types import Receive, Scope, Send
 
 from connector.ids import new_id
 from connector.sandbox.clock import SandboxClock
+from connector.sandbox.control import ControlGuard
 from connector.sandbox.faults import FaultMiddleware, Faults, control_routes
 from connector.sandbox.stripe import control, hosted, lifecycle, params, routes
 from connector.sandbox.stripe.errors import ApiError
@@ -144,7 +145,7 @@ def create_app(database: Path) -> Starlette:
             *hosted.routes(api.world, deliveries.wake),
             Mount("/v1", api),
         ],
-        middleware=[Middleware(FaultMiddleware, faults=faults)],
+        middleware=[Middleware(ControlGuard), Middleware(FaultMiddleware, faults=faults)],
         exception_handlers={404: _not_found},
         lifespan=lifespan,
     )
