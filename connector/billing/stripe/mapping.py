@@ -19,6 +19,7 @@ from connector.billing.processor import (
     ReturnReport,
     Settlement,
 )
+from connector.billing.stripe.client import word
 from connector.errors import UnexpectedResponse
 from connector.money import Money
 
@@ -105,7 +106,8 @@ def decline(processor_id: str, error: stripe.CardError) -> ChargeReport:
 
 
 def _failure_code(decline_code: str | None, code: str | None) -> str:
-    return decline_code or code or "unknown"
+    found = decline_code or code
+    return word(found) if found else "unknown"
 
 
 def _settlement(intent: stripe.PaymentIntent) -> Settlement:
