@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -130,6 +131,16 @@ def test_a_row_is_sent_again_only_after_enough_complete_looks_at_an_unknown_outc
         assert change.columns["next_attempt_at"] >= NOW + MANIFEST.settle_window
     else:
         check_step(row.state, change.after)
+
+
+@pytest.mark.parametrize(("length", "held"), [(0, True), (21, True), (22, False), (25, False)])
+def test_a_reference_that_cannot_be_kept_whole_makes_it_a_persons_case(length: int, held: bool) -> None:
+    """Nothing could be proven afterwards, so nothing is sent."""
+    row = WriteBack(id="wb_1", reference="SP" + "7" * 20, state=WriteBackState.QUEUED)
+
+    change = outcome.unmarkable(row, replace(MANIFEST, reference_length=length))
+
+    assert (change is not None and change.after is WriteBackState.HELD) is held
 
 
 @given(open_rows, st.sampled_from(list(Finding)))

@@ -163,7 +163,7 @@ class WriteBackEngine:
         there, fresh = [], []
         for row in rows:
             evidence = look.by_reference(row) if row.baseline is None else look.in_full(row)
-            change = outcome.found(row, evidence, now)
+            change = outcome.unmarkable(row, self._manifest) or outcome.found(row, evidence, now)
             if change:
                 there.append(change)
             else:

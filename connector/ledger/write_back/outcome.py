@@ -45,6 +45,15 @@ def found(row: WriteBack, evidence: Evidence, now: datetime) -> Change | None:
             return None
 
 
+def unmarkable(row: WriteBack, manifest: Manifest) -> Change | None:
+    """Where the practice system cannot keep our reference nothing could be proven, so a person types the entry in."""
+    if len(row.reference) <= manifest.reference_length:
+        return None
+    return Change(
+        row, S.HELD, "The practice system cannot keep our reference: enter this by hand and mark it as recorded."
+    )
+
+
 def absent(row: WriteBack, manifest: Manifest, now: datetime) -> Change:
     """A complete look did not show an accepted or unknown row."""
     looks = row.looks + 1
