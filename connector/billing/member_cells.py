@@ -169,7 +169,7 @@ def _email(cells: Mapping[str, str], *, needed: bool) -> str:
             )
         return ""
     if len(text) > 254 or ".." in text or ".@" in text or not _EMAIL.fullmatch(text):
-        raise BadCell("email", "This is not an e-mail address: correct it or leave it blank.")
+        raise BadCell("email", f"This is not an e-mail address: correct it{'' if needed else ' or leave it blank'}.")
     return text
 
 

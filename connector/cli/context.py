@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
-from sqlalchemy import select
+from sqlalchemy import make_url, select
 
 from connector.billing.clinics import Location, location_by_slug
 from connector.billing.members import Member
@@ -22,9 +23,16 @@ from connector.use_cases.context import Context
 
 
 @contextmanager
-def opened() -> Iterator[Context]:
-    """The context of the installation that settings and environment describe."""
+def opened(*, begin: bool = False, stripe: bool = False) -> Iterator[Context]:
+    """The context of the installation that settings and environment describe.
+
+    `begin` allows to begin a new one in an empty folder; `stripe` insists on a key. Raises DomainError otherwise.
+    """
     settings = load_settings()
+    if stripe:
+        require_key(settings)
+    if not begin:
+        _require_database(settings)
     configure(
         settings.log.model_copy(update={"level": "warning" if settings.log.level == "info" else settings.log.level})
     )
@@ -32,6 +40,22 @@ def opened() -> Iterator[Context]:
         if settings.clock.now:
             move_sandboxes(settings, context, context.clock)
         yield context
+
+
+def require_key(settings: Settings) -> None:
+    """Raise DomainError unless a Stripe key is set."""
+    if not settings.stripe.secret_key.get_secret_value():
+        raise DomainError("No Stripe key is set: set CONNECTOR_STRIPE__SECRET_KEY.")
+
+
+def _require_database(settings: Settings) -> None:
+    """A mistyped or forgotten folder must not become a second, empty installation."""
+    url = make_url(settings.database_url)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+        raise DomainError(
+            f"There is no database {url.database}: go to the folder of your installation, set CONNECTOR_DATA_DIR, "
+            "or begin with `connector locations add`."
+        )
 
 
 def mailer() -> Mailer:

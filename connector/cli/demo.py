@@ -54,6 +54,5 @@ def _next(result: Result, folder: Path) -> None:
     )
     executable = Path(sys.argv[0]).as_posix()
     out.print("\nWhere to look next:", style="bold")
-    out.print(f"  export CONNECTOR_DATA_DIR={folder.as_posix()}", soft_wrap=True)
     for command in ("write-backs list --location demo", "links list --location demo", "ledger verify"):
-        out.print(f"  {executable} {command}", soft_wrap=True)
+        out.print(f"  CONNECTOR_DATA_DIR={folder.as_posix()} {executable} {command}", soft_wrap=True)

@@ -11,6 +11,7 @@ from connector.cli.context import actor, find_location, opened
 from connector.cli.output import console, json_option, print_json, print_table, visible
 from connector.errors import DomainError, EdgeError
 from connector.matching.decision import Candidate
+from connector.matching.person import Person
 from connector.use_cases.link_members import (
     LinkReport,
     candidates_of,
@@ -20,6 +21,9 @@ from connector.use_cases.link_members import (
     shown,
     unlink_by_person,
 )
+
+SHOWN_FROM = 0.001
+"""Candidates below this probability would only distract."""
 
 location_option = click.option("--location", "slug", required=True, help="Short name of the location.")
 
@@ -69,11 +73,21 @@ def list_all(slug: str, limit: int, as_json: bool) -> None:
         print_json([vars(item) for item in items])
     else:
         rows = [
-            (i.member_id, i.outcome, i.candidates, f"{i.best:.3f}" if i.best else "", f"{i.waiting_cents / 100:,.2f}")
+            (
+                i.member_id,
+                i.name,
+                i.outcome,
+                i.candidates,
+                f"{i.best:.3f}" if i.best else "",
+                f"{i.waiting_cents / 100:,.2f}",
+            )
             for i in items
         ]
         print_table(
-            f"To review at {slug}", ("Member", "Decision", "Candidates", "Best", "Money waiting"), rows, right=(2, 3, 4)
+            f"To review at {slug}",
+            ("Member", "Name", "Decision", "Candidates", "Best", "Money waiting"),
+            rows,
+            right=(3, 4, 5),
         )
 
 
@@ -85,18 +99,24 @@ def candidates(member_id: str, slug: str, as_json: bool) -> None:
     """Search the practice system again for one member and show the ranked candidates with reasons."""
     with opened() as context:
         try:
-            decision = candidates_of(context, find_location(context, slug), member_id)
+            found = candidates_of(context, find_location(context, slug), member_id)
         except EdgeError as error:
             raise DomainError(str(error)) from None
+    decision = found.decision
     if as_json:
         print_json({"decision": decision.outcome.value, "candidates": [shown(c) for c in decision.candidates]})
-    else:
-        rows = [(c.patient_id, f"{c.probability:.4f}", _reasons(c), sorted(c.hazards)) for c in decision.candidates]
-        print_table(
-            f"Candidates for {member_id}: {decision.outcome.value}",
-            ("Patient", "Probability", "Reasons", "Hazards"),
-            rows,
-        )
+        return
+    likely = [c for c in decision.candidates if c.probability >= SHOWN_FROM]
+    rows = [
+        (c.patient_id, _name(found.patients[c.patient_id]), f"{c.probability:.3f}", _reasons(c), sorted(c.hazards))
+        for c in likely
+    ]
+    title = f"Candidates for {_name(found.member)}: {decision.outcome.value}"
+    print_table(title, ("Patient", "Name and birth date", "Probability", "Reasons", "Why not by itself"), rows)
+
+
+def _name(person: Person) -> str:
+    return f"{person.given_name} {person.family_name}, {person.date_of_birth or 'birth date unknown'}"
 
 
 def _reasons(candidate: Candidate) -> list[str]:

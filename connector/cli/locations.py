@@ -50,7 +50,7 @@ def add(
 ) -> None:
     """Add the location SLUG with three starter plans."""
     settings = dict(_pair(text) for text in pms_setting)
-    with opened() as context:
+    with opened(begin=True) as context:
         location_id = add_location(
             context,
             slug=slug,

@@ -61,11 +61,16 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        fail("Stopped. What was done so far is kept; run the same command again to go on.", as_json=False)
+        fail("Stopped. Nothing was left half done; the same command can be run again.", as_json=False)
     except BrokenPipeError:
         # The reader of our output has gone, e.g. `| head`: nothing is left to say, and nobody to say it to.
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        name = error.filename or "a file"
+        reason = (error.strerror or type(error).__name__).lower()
+        advice = "check its rights and the space on the disk, or name another place, e.g. with CONNECTOR_DATA_DIR"
+        fail(f"{name} cannot be used ({reason}): {advice}.", as_json="--json" in sys.argv)
     except Exception as error:  # noqa: BLE001 - the last place that can turn it into a sentence
         # A fault of the program: say where it is, but not what it choked on, which may be personal.
         if os.environ.get("CONNECTOR_LOG__LEVEL") == "debug":

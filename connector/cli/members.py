@@ -134,8 +134,8 @@ def payment_plan(
 @click.argument("contract_id")
 @json_option
 def invite(contract_id: str, as_json: bool) -> None:
-    """Open the sign-up page of a pending contract, on which the patient authorises a card or bank account."""
-    with opened() as context:
+    """Open the page of CONTRACT_ID on which the patient authorises a card or bank account, or gives another one."""
+    with opened(stripe=True) as context:
         try:
             page = invite_member(context, contract_id)
         except EdgeError as error:

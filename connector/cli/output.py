@@ -17,6 +17,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 json_option: Callable[[F], F] = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
+_ID = re.compile(r"[a-z]+_[0-9A-Z]{20}|\d{4}-\d\d-\d\d")
+"""Ids and dates must stay in one piece, to be copied."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -52,8 +54,10 @@ def print_table(
     """A table; `right` names the columns of figures. A list in a cell stands for its lines. Says so without rows."""
     table = Table(header_style="bold", box=None, pad_edge=False)
     figures = set(right)
+    rows = [list(row) for row in rows]
     for index, column in enumerate(columns):
-        table.add_column(column, justify="right" if index in figures else "left", overflow="fold")
+        whole = any(_ID.fullmatch(str(row[index])) for row in rows)
+        table.add_column(column, justify="right" if index in figures else "left", overflow="fold", no_wrap=whole)
     for row in rows:
         table.add_row(*(_cell(cell) for cell in row))
     out = console()

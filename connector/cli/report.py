@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime
 from decimal import Decimal
 
@@ -9,6 +10,8 @@ import click
 
 from connector.cli.context import find_location, opened
 from connector.cli.output import console, dollars, print_csv, print_json, print_table, visible
+from connector.clock import business_date
+from connector.errors import DomainError
 from connector.reconciliation.report import DayReport
 from connector.use_cases.close_day import close_day
 from connector.use_cases.report_day import report_day
@@ -32,6 +35,8 @@ def day(date: datetime, slug: str, form: str, as_json: bool, close: bool) -> Non
     """Compare the business day DATE (YYYY-MM-DD) with the practice system's day sheet and with Stripe."""
     with opened() as context:
         location = find_location(context, slug)
+        if date.date() > business_date(context.clock.now(), location.zone):
+            raise DomainError(f"The day {date:%Y-%m-%d} has not begun at {slug!r}: choose today or an earlier one.")
         verb = close_day if close else report_day
         result = verb(context, location, date.date())
     if as_json or form == "json":
@@ -40,6 +45,8 @@ def day(date: datetime, slug: str, form: str, as_json: bool, close: bool) -> Non
         print_csv(("section", "name", "count", "amount", "detail", "next step"), _rows(result))
     else:
         print_report(result)
+    if result.problems:
+        sys.exit(1)
 
 
 def print_report(result: DayReport) -> None:

@@ -22,7 +22,7 @@ def run_due(slug: str | None, as_json: bool) -> None:
 
     It may be stopped and run again at any time: nothing is charged or written twice.
     """
-    with opened() as context:
+    with opened(stripe=True) as context:
         location_id = find_location(context, slug).id if slug else None
         # Stripe's news first: what was decided meanwhile must not be asked for again.
         before = read_news(context)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from connector.cli.context import require_key
 from connector.daemon.application import application
 from connector.daemon.daemon import Daemon
 from connector.logs import configure
@@ -15,5 +16,6 @@ def serve() -> None:
     """Run the daemon until it is stopped: bill, read Stripe's news, write to the practice systems, close the days."""
     settings = load_settings()
     configure(settings.log)
+    require_key(settings)
     with application(settings) as context:
         Daemon(settings, context).run()

@@ -13,6 +13,13 @@ from connector.ledger.write_back.models import WriteBack
 from connector.ledger.write_back.states import WAITING, WriteBackState
 from connector.use_cases.work_write_backs import work_write_backs
 
+WHY = {
+    WriteBackState.UNLINKED: "Link the member: see `connector links list`.",
+    WriteBackState.READY: "Post it by hand: `connector write-backs post`.",
+    WriteBackState.QUEUED: "It goes out with the next run.",
+}
+"""What to say of a state that needs no further reason."""
+
 STATES = click.Choice([state.value for state in WriteBackState])
 
 
@@ -37,11 +44,21 @@ def list_all(slug: str, state: tuple[str, ...], limit: int, as_json: bool) -> No
         print_json([_document(row) for row in rows])
     else:
         cells = [
-            (r.id, r.entry_date, r.leg, dollars(r.amount_cents), r.state, r.pms_entry_id or "", r.reason or "")
+            (
+                r.id,
+                r.entry_date,
+                r.leg,
+                dollars(r.amount_cents),
+                r.state,
+                r.pms_entry_id or "",
+                r.reason or WHY.get(r.state, ""),
+            )
             for r in rows
         ]
         columns = ("Write-back", "Date", "What", "Amount", "State", "PMS number", "Why")
         print_table(f"Write-backs of {slug}", columns, cells, right=(3,))
+        if len(rows) == limit:
+            click.echo(f"Only the first {limit} are shown: --limit shows more.")
 
 
 @write_backs.command("show")

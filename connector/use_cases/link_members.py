@@ -71,11 +71,13 @@ def link_members(
 
 def examine(adapter: PmsAdapter, member: Member) -> Decision:
     """Search the practice system for a member and decide; keeps nothing. Raises EdgeError when it is away."""
-    person = person_of_member(member)
-    found = {
-        patient.id: person_of(patient) for query in queries_for(person) for patient in adapter.find_patients(query)
-    }
-    return decide(person, list(found.values()))
+    return decide(person_of_member(member), list(_search(adapter, member).values()))
+
+
+def _search(adapter: PmsAdapter, member: Member) -> dict[str, Person]:
+    """The patients that could be the member, by their ids."""
+    queries = queries_for(person_of_member(member))
+    return {patient.id: person_of(patient) for query in queries for patient in adapter.find_patients(query)}
 
 
 def person_of_member(member: Member) -> Person:
@@ -129,11 +131,12 @@ def unlink_by_person(context: Context, location: Location, member_id: str, actor
     log.info("link.ended", member_id=member_id, actor=actor)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ReviewItem:
-    """A member of the review queue, by id, with what depends on the decision."""
+    """A member of the review queue, with what depends on the decision. Has no repr: the name is personal."""
 
     member_id: str
+    name: str
     outcome: str
     candidates: int
     best: float | None
@@ -144,12 +147,13 @@ def review_queue(context: Context, location: Location, limit: int) -> list[Revie
     """Undecided members, the one with the most money waiting first."""
     waiting = func.coalesce(func.sum(WriteBack.amount_cents), 0)
     query = (
-        select(LinkReview, waiting)
+        select(LinkReview, Member.given_name, Member.family_name, waiting)
+        .join(Member, Member.id == LinkReview.member_id)
         .outerjoin(
             WriteBack, (WriteBack.member_id == LinkReview.member_id) & (WriteBack.state == WriteBackState.UNLINKED)
         )
         .where(LinkReview.location_id == location.id, LinkReview.resolved_at.is_(None))
-        .group_by(LinkReview.member_id)
+        .group_by(LinkReview.member_id, Member.given_name, Member.family_name)
         .order_by(waiting.desc(), LinkReview.member_id)
         .limit(limit)
     )
@@ -157,18 +161,31 @@ def review_queue(context: Context, location: Location, limit: int) -> list[Revie
         return [
             ReviewItem(
                 review.member_id,
+                f"{given} {family}",
                 review.outcome.value,
                 len(review.candidates),
                 review.candidates[0]["probability"] if review.candidates else None,
                 int(cents),
             )
-            for review, cents in session.execute(query)
+            for review, given, family, cents in session.execute(query)
         ]
 
 
-def candidates_of(context: Context, location: Location, member_id: str) -> Decision:
-    """Examine one member again, for a person who decides. Raises EdgeError when the practice system is away."""
-    return examine(context.pms.of(location), _require_member(context.database, location, member_id))
+@dataclass(frozen=True, repr=False)
+class Examination:
+    """One member with the candidates, for a person who decides. Has no repr: the people are personal."""
+
+    member: Person
+    decision: Decision
+    patients: dict[str, Person]
+
+
+def candidates_of(context: Context, location: Location, member_id: str) -> Examination:
+    """Examine one member again. Raises EdgeError when the practice system is away."""
+    member = _require_member(context.database, location, member_id)
+    patients = _search(context.pms.of(location), member)
+    person = person_of_member(member)
+    return Examination(person, decide(person, list(patients.values())), patients)
 
 
 def _keep(context: Context, location: Location, member: Member, decision: Decision) -> Outcome:

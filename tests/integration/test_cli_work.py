@@ -77,7 +77,7 @@ def test_a_member_without_a_link_is_linked_by_hand_and_the_payment_goes_out(
     assert linked == {"member_id": member_id, "patient_id": "1001", "released": 1}
     assert second["write_backs"][SLUG]["confirmed"] == 1
     assert practice.json("links", "list", *HERE) == []
-    assert personal_in(table, taken, missing) == []
+    assert personal_in(taken, missing) == []
 
 
 def test_a_refused_payment_is_shown_with_its_reason_and_posted_by_hand(pair: Outside, practice: Installation) -> None:

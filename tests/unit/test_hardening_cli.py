@@ -106,7 +106,7 @@ def settle(*options: str, typed: str = "") -> tuple[Result, dict[str, str]]:
     stored: dict[str, str] = {}
 
     @contextmanager
-    def opened() -> Iterator[None]:
+    def opened(**_options: bool) -> Iterator[None]:
         yield
 
     def add(_context: None, *, pms_settings: dict[str, str], **_others: str) -> str:

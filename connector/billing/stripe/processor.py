@@ -21,10 +21,11 @@ from connector.billing.processor import (
 )
 from connector.billing.stripe import mapping
 from connector.billing.stripe.client import build_client, open_http, translated, word
-from connector.errors import Rejected, UnexpectedResponse
+from connector.errors import AccessDenied, Rejected, UnexpectedResponse
 from connector.money import Money
 from connector.settings import StripeSettings
 
+NO_KEY = "No Stripe key is set: set CONNECTOR_STRIPE__SECRET_KEY."
 METHOD_TYPES = [MethodKind.CARD.value, MethodKind.BECS.value]
 SETTLED = ["latest_charge.balance_transaction"]
 PAGE = 100
@@ -37,8 +38,14 @@ class StripeProcessor:
 
     def __init__(self, settings: StripeSettings) -> None:
         self._http = open_http(settings)
-        self._stripe = build_client(settings, self._http).v1
+        self._client = build_client(settings, self._http).v1 if settings.secret_key.get_secret_value() else None
         self._success_url = settings.success_url
+
+    @property
+    def _stripe(self) -> stripe.V1Services:
+        if self._client is None:
+            raise AccessDenied(NO_KEY)
+        return self._client
 
     def close(self) -> None:
         """Give up the connections."""

@@ -19,6 +19,7 @@ from connector.billing.clinics import Location
 from connector.billing.members import Member
 from connector.clock import MovableClock, zone
 from connector.daemon.application import application
+from connector.database.engine import Database
 from connector.errors import DomainError
 from connector.files import private_folder
 from connector.ledger.write_back.models import Leg, WriteBack
@@ -114,9 +115,25 @@ def _empty(folder: Path) -> None:
             raise DomainError(
                 f"The folder {folder} is not empty and was not made by a demo: choose another with --folder."
             )
+        _spare_real_work(folder)
         shutil.rmtree(folder)
     private_folder(folder)
     (folder / MARKER).touch()
+
+
+def _spare_real_work(folder: Path) -> None:
+    """Whoever went on working in the demo's folder must not lose it to the next demo."""
+    file = folder / "connector.sqlite3"
+    if not file.exists():
+        return
+    database = Database(f"sqlite:///{file.absolute().as_posix()}")
+    try:
+        with database.read() as session:
+            others = list(session.scalars(select(Location.slug).where(Location.slug != SLUG)))
+    finally:
+        database.close()
+    if others:
+        raise DomainError(f"The folder {folder} holds the location {others[0]!r} by now: choose another with --folder.")
 
 
 def _set_up(context: Context, office: Sandbox, folder: Path, members: int, tell: Callable[[str], None]) -> Location:
