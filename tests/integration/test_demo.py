@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -114,11 +113,11 @@ def test_what_the_demo_leaves_can_be_looked_at_as_it_says(tmp_path: Path) -> Non
     done = played(folder, "--members", "10")
     assert sandboxes_of(folder) == []
 
-    shown = [line.split() for line in done.stdout.splitlines() if re.match(r"  \S*(connector|__main__\.py) ", line)]
+    shown = [line.split() for line in done.stdout.splitlines() if line.startswith("  CONNECTOR_DATA_DIR=")]
     results = [
         subprocess.run(
-            [sys.executable, "-m", "connector", *words[1:]],
-            env={**environment(), "CONNECTOR_DATA_DIR": str(folder)},
+            [sys.executable, "-m", "connector", *words[2:]],
+            env={**environment(), "CONNECTOR_DATA_DIR": words[0].partition("=")[2]},
             capture_output=True,
             text=True,
             timeout=PATIENCE_SECONDS,
@@ -167,7 +166,7 @@ def test_a_demo_that_is_stopped_says_one_sentence_and_leaves_nothing_running(tmp
         _, errors = demo.communicate(timeout=PATIENCE_SECONDS)
 
     assert demo.returncode == 1
-    assert errors.strip() == "Error: Stopped. What was done so far is kept; run the same command again to go on."
+    assert errors.strip() == "Error: Stopped. Nothing was left half done; the same command can be run again."
     assert len(started) == 2
     until(lambda: sandboxes_of(folder) == [], "both sandboxes are gone")
 
