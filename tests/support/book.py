@@ -28,8 +28,8 @@ from connector.use_cases.context import Context, PmsConnections
 from connector.use_cases.import_members import import_members
 from connector.use_cases.record_return import record_return
 from connector.use_cases.run_due import DueReport, issue_due
-from connector.use_cases.set_up_location import add_location
 from connector.use_cases.settle_charge import settle_charge
+from tests.support.leura import added_leura
 
 NOW = datetime(2026, 11, 20, 22, 0, tzinfo=UTC)
 """Saturday 21 November, nine o'clock in Sydney."""
@@ -153,17 +153,7 @@ def opened_book(url: str, folder: Path) -> Iterator[Book]:
     connections = PmsConnections(clock)
     context = Context(database, clock, cast("PaymentProcessor", outside), connections)
     try:
-        add_location(
-            context,
-            slug="leura",
-            name="Leura Dental",
-            timezone="Australia/Sydney",
-            currency="aud",
-            pms="open_dental",
-            pms_settings=_SETTINGS,
-        )
-        with database.read() as session:
-            location = session.scalars(select(Location)).one()
+        location = added_leura(context, _SETTINGS)
         yield Book(context, outside, location, *_member(context, location, folder))
     finally:
         connections.close()

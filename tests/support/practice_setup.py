@@ -9,9 +9,7 @@ from pathlib import Path
 
 import httpx
 from pydantic import SecretStr
-from sqlalchemy import select
 
-from connector.billing.clinics import Location
 from connector.billing.stripe import StripeProcessor
 from connector.clock import MovableClock
 from connector.database.engine import Database
@@ -25,7 +23,7 @@ from connector.sandbox.open_dental import create_app as open_dental_app
 from connector.sandbox.stripe import create_app as stripe_app
 from connector.settings import StripeSettings
 from connector.use_cases.context import Context, PmsConnections
-from connector.use_cases.set_up_location import add_location
+from tests.support.leura import added_leura
 from tests.support.practice import KEY, PATIENTS, START, Practice, person_of
 from tests.support.servers import Server, stop_all
 
@@ -96,17 +94,7 @@ def running_practice(
                 "customer_key": "sandbox-office",
                 **(pms_settings or {}),
             }
-            add_location(
-                context,
-                slug="leura",
-                name="Leura Dental",
-                timezone="Australia/Sydney",
-                currency="aud",
-                pms="open_dental",
-                pms_settings=settings,
-            )
-            with database.read() as session:
-                location = session.scalars(select(Location)).one()
+            location = added_leura(context, settings)
             yield Practice(context, clock, location, at_stripe, at_office, office)
     finally:
         connections.close()
