@@ -24,7 +24,7 @@ demo: setup
 	@$(BIN)/connector demo
 
 test: setup
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 check: setup
 	@$(BIN)/ruff check connector tests

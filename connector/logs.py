@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -58,6 +59,17 @@ def _exception_without_values(
         event["error"] = type(exception).__name__
         event["at"] = places[-4:]
     return event
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Nothing is logged inside: what happens on a stage is no news of the practice."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 def configure(settings: LogSettings) -> None:

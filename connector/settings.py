@@ -9,11 +9,13 @@ import ipaddress
 import os
 import re
 from datetime import datetime
+from decimal import Decimal
+from email.utils import getaddresses
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from connector.clock import as_utc
@@ -39,16 +41,117 @@ class StripeSettings(_Section):
     """The practice's Stripe account; a restricted key is enough."""
 
     secret_key: SecretStr = SecretStr("")
+    account: str = Field(default="", pattern=r"^(acct_[A-Za-z0-9]{1,64})?$")
+    """The practice's account when the key is a platform's, which may then take fees. Empty: the key's own."""
+    webhook_secret: SecretStr = SecretStr("")
+    """Of the webhook endpoint; two separated by a comma while the secret is being changed. Empty: no webhooks."""
     api_base: str = STRIPE_API
     timeout_seconds: float = Field(default=30, gt=0, le=80)
     success_url: str = "https://smilepass.com/thank-you"
     """Where Stripe's hosted page sends the patient afterwards; any static page."""
 
+    @property
+    def webhook_secrets(self) -> list[str]:
+        """Each secret with which a webhook may be signed."""
+        given = self.webhook_secret.get_secret_value().split(",")
+        return [secret.strip() for secret in given if secret.strip()]
+
 
 class MailSettings(_Section):
-    """Messages to members. They are put into the folder `outbox` of the data directory."""
+    """E-mail to members and staff: by a mail server, or into the folder `outbox` of the data directory."""
 
+    backend: Literal["outbox", "smtp"] = "outbox"
     sender: str = "SmilePass <no-reply@smilepass.invalid>"
+    host: str = Field(default="", pattern=r"^[A-Za-z0-9.-]*$")
+    port: int = Field(default=587, ge=1, le=65535)
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    """none: for a mail server on this machine only."""
+    user: str = Field(default="", repr=False)
+    """Empty: the server asks for no login."""
+    password: SecretStr = SecretStr("")
+    timeout_seconds: float = Field(default=30, gt=0, le=80)
+
+    @field_validator("sender")
+    @classmethod
+    def _one_address(cls, value: str) -> str:
+        name_and_address = getaddresses([value])
+        if len(name_and_address) != 1 or "@" not in name_and_address[0][1].strip("@") or not value.isprintable():
+            raise ValueError("the sender is one e-mail address, with or without a name")
+        return value
+
+    @model_validator(mode="after")
+    def _complete(self) -> MailSettings:
+        if self.backend != "smtp":
+            return self
+        if not self.host or self.sender.rstrip(">").endswith(".invalid"):
+            raise ValueError("smtp needs a host and a sender address of your own")
+        if self.security == "none" and not is_loopback(f"//{self.host}"):
+            raise ValueError("security none is for a mail server on this machine only: use starttls or tls")
+        return self
+
+
+class SmsSettings(_Section):
+    """SMS to members: by a provider, or into the folder `outbox` of the data directory."""
+
+    backend: Literal["outbox", "twilio", "clicksend", "messagemedia"] = "outbox"
+    sender: str = Field(default="", pattern=r"^(\+?[0-9]{3,15}|[A-Za-z0-9 ]{1,11}|MG[0-9a-f]{32})?$")
+    """A number, a name that is registered for the practice (in Australia with the ACMA), or Twilio's messaging
+    service. Empty: the provider chooses, which Twilio does not."""
+    account: str = Field(default="", pattern=r"^(AC[0-9a-f]{32})?$")
+    """Twilio's account; the other providers know it from the user."""
+    user: str = Field(default="", repr=False)
+    secret: SecretStr = SecretStr("")
+    """User and secret are an API key with its secret, or ClickSend's user name with the API key."""
+    api_base: str = ""
+    """Empty: the provider's own address. Otherwise a sandbox on this machine."""
+    timeout_seconds: float = Field(default=20, gt=0, le=80)
+
+    @model_validator(mode="after")
+    def _complete(self) -> SmsSettings:
+        if self.api_base and not (is_loopback(self.api_base) and _is_http(self.api_base)):
+            raise ValueError("api_base must be empty or the http address of a sandbox on this machine")
+        if self.backend != "outbox" and not (self.user and self.secret.get_secret_value()):
+            raise ValueError("a provider needs user and secret")
+        if self.backend == "twilio" and not (self.account and self.sender):
+            raise ValueError("twilio needs account and sender")
+        return self
+
+
+class LinkSettings(_Section):
+    """The patients' pages behind secure links; they listen on loopback, and a proxy or tunnel brings the public."""
+
+    public_url: str = ""
+    """Where patients reach them, such as https://pay.example.org. Empty: there are none, and links go to Stripe."""
+    port: int = Field(default=8322, ge=0, le=65535)
+
+    @field_validator("public_url")
+    @classmethod
+    def _origin(cls, value: str) -> str:
+        if not value:
+            return ""
+        origin = value.rstrip("/")
+        parts = urlsplit(origin)
+        if not _is_http(origin) or not parts.hostname or parts.username or origin != f"{parts.scheme}://{parts.netloc}":
+            raise ValueError("give scheme and host only, such as https://pay.example.org")
+        if parts.scheme == "http" and not is_loopback(origin):
+            raise ValueError("use https, because whoever reads a link on its way can use it")
+        return origin
+
+
+class TierSettings(_Section):
+    """The platform's rates of one tier, in per cent of a payment."""
+
+    membership_percent: Decimal = Field(ge=0, le=100, decimal_places=2)
+    other_percent: Decimal = Field(ge=0, le=100, decimal_places=2)
+    gst_percent: Decimal = Field(default=Decimal(6), ge=0, le=100, decimal_places=2)
+    """Of the fee, as the platform states it."""
+
+
+class PlatformSettings(_Section):
+    """The practice's contract with the platform. A location names its tier in its own settings."""
+
+    tiers: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")], TierSettings] = Field(default_factory=dict)
+    """Rates by the name of the tier, in lower case; they stand in for the built-in ones or add to them."""
 
 
 class ClockSettings(_Section):
@@ -99,6 +202,9 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     stripe: StripeSettings = StripeSettings()
     mail: MailSettings = MailSettings()
+    sms: SmsSettings = SmsSettings()
+    links: LinkSettings = LinkSettings()
+    platform: PlatformSettings = PlatformSettings()
     clock: ClockSettings = ClockSettings()
     log: LogSettings = LogSettings()
     daemon: DaemonSettings = DaemonSettings()

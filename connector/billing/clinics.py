@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ForeignKey, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from connector.billing.collecting.business_days import BusinessCalendar, calendar_of
+from connector.billing.policy import BillingPolicy, policy_of
 from connector.clock import zone
-from connector.database.base import Base
+from connector.database.base import Base, state_column
 from connector.errors import DomainError
 
 
@@ -21,7 +24,18 @@ class Clinic(Base):
 
     id: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
+    abn: Mapped[str] = mapped_column(default="")
+    """Australian Business Number of the legal entity, digits only; a location may have one of its own."""
+    contact: Mapped[str] = mapped_column(default="")
     created_at: Mapped[datetime]
+
+
+class LocationStatus(StrEnum):
+    """Whether a location may take money."""
+
+    PENDING = "pending"
+    """The payment account is not approved yet: nobody can sign up or pay."""
+    ACTIVE = "active"
 
 
 class Location(Base):
@@ -39,11 +53,32 @@ class Location(Base):
     currency: Mapped[str]
     pms_adapter: Mapped[str]
     pms_settings: Mapped[dict[str, Any]]
+    status: Mapped[LocationStatus] = mapped_column(state_column(LocationStatus), default=LocationStatus.ACTIVE)
+    region: Mapped[str] = mapped_column(default="")
+    """State whose public holidays count, e.g. NSW; empty: the state of the time zone."""
+    trading_name: Mapped[str] = mapped_column(default="")
+    abn: Mapped[str] = mapped_column(default="")
+    address: Mapped[str] = mapped_column(default="")
+    phone: Mapped[str] = mapped_column(default="")
+    email: Mapped[str] = mapped_column(default="")
+    website: Mapped[str] = mapped_column(default="")
+    settings: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """Billing settings that differ from the defaults; read them through `policy`."""
+    next_invoice_number: Mapped[int] = mapped_column(default=1)
+    """Counted inside the transaction that issues, so numbers have no gaps."""
     created_at: Mapped[datetime]
 
     @property
     def zone(self) -> ZoneInfo:
         return zone(self.timezone)
+
+    @property
+    def policy(self) -> BillingPolicy:
+        return policy_of(self.settings)
+
+    @property
+    def calendar(self) -> BusinessCalendar:
+        return calendar_of(self.timezone, self.region)
 
 
 def location_by_slug(session: Session, slug: str) -> Location:

@@ -45,12 +45,30 @@ FEED = "processor"
 
 def read_from(session: Session, now: datetime) -> datetime:
     """Where the next poll starts: a little before the newest event seen, or a day back on the first poll."""
+    until = read_until(session)
+    return until - OVERLAP if until else now - timedelta(days=1)
+
+
+def read_until(session: Session) -> datetime | None:
+    """How far the feed has been read, to a day; None before the first poll."""
     cursor = session.get(EventCursor, FEED)
-    return cursor.read_until - OVERLAP if cursor else now - timedelta(days=1)
+    return cursor.read_until if cursor else None
 
 
-def store(session: Session, events: list[ProcessorEvent], now: datetime) -> int:
-    """Keep the events that are new and move the cursor, in one transaction; returns how many were new."""
+def move_cursor(session: Session, until: datetime) -> None:
+    """The feed is read up to there, or what it told until then is known in another way."""
+    cursor = session.get(EventCursor, FEED)
+    if cursor is None:
+        session.add(EventCursor(id=FEED, read_until=until))
+    elif cursor.read_until < until:
+        cursor.read_until = until
+
+
+def store(session: Session, events: list[ProcessorEvent], now: datetime, *, polled: bool = True) -> int:
+    """Keep the events that are new and move the cursor, in one transaction; returns how many were new.
+
+    An event that was not `polled` says nothing about what else the feed has, so the cursor stays.
+    """
     if not events:
         return 0
     rows = [
@@ -68,12 +86,8 @@ def store(session: Session, events: list[ProcessorEvent], now: datetime) -> int:
     ]
     insert = (sqlite if session.get_bind().dialect.name == "sqlite" else postgresql).insert(InboxEvent)
     new = session.execute(insert.on_conflict_do_nothing().returning(InboxEvent.id), rows).all()
-    newest = max(event.created for event in events)
-    cursor = session.get(EventCursor, FEED)
-    if cursor is None:
-        session.add(EventCursor(id=FEED, read_until=newest))
-    elif cursor.read_until < newest:
-        cursor.read_until = newest
+    if polled:
+        move_cursor(session, max(event.created for event in events))
     return len(new)
 
 

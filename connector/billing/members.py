@@ -12,7 +12,7 @@ from connector.database.base import Base, state_column
 
 
 class Member(Base):
-    """A person covered by a plan; in this first form also the one who pays."""
+    """A person: covered by a plan, paying for a household, or both."""
 
     __tablename__ = "member"
     __table_args__ = (UniqueConstraint("location_id", "external_id"),)
@@ -24,6 +24,7 @@ class Member(Base):
     given_name: Mapped[str]
     family_name: Mapped[str]
     date_of_birth: Mapped[date | None]
+    gender: Mapped[str] = mapped_column(default="")
     email: Mapped[str] = mapped_column(default="")
     phone: Mapped[str] = mapped_column(default="")
     address: Mapped[str] = mapped_column(default="")
@@ -54,6 +55,12 @@ class PaymentMethod(Base):
     mandate_id: Mapped[str | None]
     """The direct debit request (DDR) that the payer accepted; BECS only."""
     last4: Mapped[str]
+    brand: Mapped[str | None]
+    expiry_month: Mapped[int | None]
+    expiry_year: Mapped[int | None]
+    """Cards only: the last month in which the card is accepted."""
+    fingerprint: Mapped[str | None]
+    """The same for the same card or account, whoever enters it."""
     usable: Mapped[bool] = mapped_column(default=True)
     """False once the mandate is inactive or the method was replaced; nothing is charged to it any more."""
     created_at: Mapped[datetime]

@@ -17,7 +17,9 @@ from connector.clock import Clock
 from connector.daemon.application import application
 from connector.errors import DomainError
 from connector.logs import configure
-from connector.messaging.mailer import Mailer, OutboxMailer
+from connector.messaging.mailer import Mailer
+from connector.messaging.senders import open_mailer, open_sms
+from connector.messaging.sms import SmsSender
 from connector.settings import Settings, is_loopback, load_settings
 from connector.use_cases.context import Context
 
@@ -58,10 +60,10 @@ def _require_database(settings: Settings) -> None:
         )
 
 
-def mailer() -> Mailer:
-    """Where this installation's messages go."""
+def senders(context: Context) -> tuple[Mailer, SmsSender]:
+    """Where this installation's e-mail and SMS go."""
     settings = load_settings()
-    return OutboxMailer(settings.data_dir / "outbox", settings.mail.sender)
+    return open_mailer(settings, settings.data_dir, context.clock), open_sms(settings, settings.data_dir)
 
 
 def find_location(context: Context, slug: str) -> Location:

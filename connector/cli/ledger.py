@@ -6,7 +6,7 @@ import click
 
 from connector.cli.context import opened
 from connector.cli.output import dollars, fail, json_option, print_json, print_table, visible
-from connector.use_cases.verify_ledger import verify_ledger
+from connector.use_cases.books.verify_ledger import verify_ledger
 
 
 @click.group()

@@ -12,7 +12,7 @@ from connector.cli.output import console, json_option, print_json, print_table, 
 from connector.errors import DomainError, EdgeError
 from connector.matching.decision import Candidate
 from connector.matching.person import Person
-from connector.use_cases.link_members import (
+from connector.use_cases.books.link_members import (
     LinkReport,
     candidates_of,
     link_by_person,

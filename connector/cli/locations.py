@@ -1,4 +1,4 @@
-"""`connector locations`: add and list the practice's locations."""
+"""`connector locations`: add, list and probe the practice's locations; `location_settings` has what changes them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import click
 from sqlalchemy import select
 
 from connector.billing.clinics import Location
+from connector.billing.offers.plan_files import STARTERS
+from connector.cli import location_settings
 from connector.cli.context import find_location, opened
 from connector.cli.output import fail, json_option, print_json, print_table, visible
 from connector.errors import DomainError, EdgeError
 from connector.files import NotAnOrdinaryFile, open_ordinary
-from connector.use_cases.set_up_location import STARTER_PLANS, add_location
+from connector.use_cases.practice.set_up_location import add_location
 
 SETTING_MAX = 100_000
 """Bytes of a file that holds one setting."""
@@ -21,6 +23,10 @@ SETTING_MAX = 100_000
 @click.group()
 def locations() -> None:
     """The practice's locations and their practice systems."""
+
+
+for command in location_settings.COMMANDS:
+    locations.add_command(command)
 
 
 @locations.command("add")
@@ -62,9 +68,9 @@ def add(
             clinic=clinic,
         )
     if as_json:
-        print_json({"id": location_id, "slug": slug, "plans": list(STARTER_PLANS)})
+        print_json({"id": location_id, "slug": slug, "plans": [name.title() for name in STARTERS]})
     else:
-        click.echo(f"Location {slug} is added, with the plans {', '.join(STARTER_PLANS)}.")
+        click.echo(f"Location {slug} is added, with the plans {', '.join(name.title() for name in STARTERS)}.")
         click.echo(f"Next: check its practice system with `connector locations probe {slug}`.")
 
 
@@ -75,11 +81,12 @@ def list_all(as_json: bool) -> None:
     with opened() as context, context.database.read() as session:
         rows = session.scalars(select(Location).order_by(Location.slug)).all()
     if as_json:
-        names = ("id", "slug", "name", "timezone", "currency", "pms_adapter")
+        names = ("id", "slug", "name", "timezone", "currency", "pms_adapter", "status")
         print_json([{name: getattr(row, name) for name in names} for row in rows])
     else:
-        columns = ("Location", "Name", "Time zone", "Currency", "Practice system")
-        print_table("Locations", columns, [(r.slug, r.name, r.timezone, r.currency, r.pms_adapter) for r in rows])
+        columns = ("Location", "Name", "Time zone", "Currency", "Practice system", "Status")
+        cells = [(r.slug, r.name, r.timezone, r.currency, r.pms_adapter, r.status) for r in rows]
+        print_table("Locations", columns, cells)
 
 
 @locations.command("probe")

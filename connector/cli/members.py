@@ -1,79 +1,28 @@
-"""`connector import-members` and `connector members`: bring members in and let them sign up."""
+"""`connector members`: let members sign up, and list them.
+
+The rest of a membership's life is in `joining`, `leaving` and `member_sheet`.
+"""
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
 
 import click
 
-from connector.billing.schedule import Frequency
-from connector.cli.context import find_location, location_of_member, mailer, opened
+from connector.billing.agreements.contracts import AgreementStatus
+from connector.billing.agreements.schedule import Frequency
+from connector.cli import joining, leaving, member_sheet
+from connector.cli.context import find_location, location_of_member, opened
 from connector.cli.output import console, dollars, json_option, print_json, print_table, visible
 from connector.errors import DomainError, EdgeError
 from connector.money import Money
-from connector.use_cases.context import Context
-from connector.use_cases.enrol_member import adopt_method, invite_member, start_payment_plan
-from connector.use_cases.import_members import ImportReport
-from connector.use_cases.import_members import import_members as load
-from connector.use_cases.list_members import list_members
-from connector.use_cases.send_invitations import send_invitations
+from connector.use_cases.members.enrol_member import invite_member, start_payment_plan
+from connector.use_cases.members.list_members import list_members
 
 FREQUENCIES = click.Choice([frequency.value for frequency in Frequency])
-SHOWN = 20
-
-
-@click.command("import-members")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--location", "slug", required=True, help="Short name of the location.")
-@click.option("--plan", required=True, help="Membership plan of all rows.")
-@click.option("--frequency", type=FREQUENCIES, default="monthly", show_default=True, help="For rows that name none.")
-@click.option("--no-invite", is_flag=True, help="Do not ask the members to sign up.")
-@json_option
-def import_members(file: Path, slug: str, plan: str, frequency: str, no_invite: bool, as_json: bool) -> None:
-    """Import members from FILE (CSV). Bad rows are refused with line and reason; running it again changes nothing."""
-    with opened() as context:
-        report = load(
-            context, file, location_slug=slug, plan_name=plan, frequency=Frequency(frequency), invite=not no_invite
-        )
-        adopted, problems = _adopt(context, report)
-        invitations = send_invitations(context, mailer(), report.to_invite)
-        problems += invitations.problems
-    if as_json:
-        refusals = [{"line": r.line, "column": r.column, "reason": r.reason} for r in report.refusals]
-        counts = {"imported": report.imported, "unchanged": report.unchanged, "refused": report.refused}
-        print_json(
-            {**counts, "activated": adopted, "invited": invitations.sent, "refusals": refusals, "problems": problems}
-        )
-    else:
-        click.echo(f"{report.imported} imported, {report.unchanged} unchanged, {report.refused} refused.")
-        if report.refusals:
-            rows = [(r.line, r.column or "", r.reason) for r in report.refusals[:SHOWN]]
-            print_table("Refused rows", ("Line", "Column", "Reason"), rows, right=(0,))
-            if len(report.refusals) > SHOWN:
-                click.echo(f"... and {len(report.refusals) - SHOWN} more; --json lists all.")
-        if adopted:
-            click.echo(f"{adopted} contracts started with the payment method that the file names.")
-        if invitations.sent:
-            click.echo(f"{invitations.sent} members are invited; the messages are in the folder outbox.")
-        for problem in problems:
-            click.echo(f"Problem: {visible(problem)}", err=True)
-    if problems:
-        sys.exit(1)
-
-
-def _adopt(context: Context, report: ImportReport) -> tuple[int, list[str]]:
-    """Start the contracts whose payment method exists at Stripe already. One that is refused stays pending."""
-    adopted, problems = 0, []
-    for contract_id, method_id in report.to_adopt:
-        try:
-            adopt_method(context, contract_id, method_id)
-            adopted += 1
-        except EdgeError as error:
-            problems.append(f"The contract {contract_id} stays pending. {error}")
-    return adopted, problems
+STATUSES = [status.value for status in AgreementStatus if status is not AgreementStatus.COMPLETED]
+"""Of contracts; only payment plans are completed."""
 
 
 @click.group()
@@ -81,22 +30,40 @@ def members() -> None:
     """Members and their contracts."""
 
 
+for _command in (
+    joining.add,
+    joining.add_dependent,
+    joining.drop,
+    joining.promote,
+    joining.refer,
+    joining.change,
+    leaving.suspend,
+    leaving.reactivate,
+    leaving.cancel,
+    member_sheet.show,
+):
+    members.add_command(_command)
+
+
 @members.command("list")
 @click.option("--location", "slug", required=True, help="Short name of the location.")
+@click.option("--status", type=click.Choice(STATUSES), help="Only those whose contract is in this state.")
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 100_000))
 @json_option
-def list_all(slug: str, limit: int, as_json: bool) -> None:
+def list_all(slug: str, status: str | None, limit: int, as_json: bool) -> None:
     """List members with their contracts, and the patient whom each is linked to."""
     with opened() as context:
-        lines = list_members(context, find_location(context, slug), limit)
+        wanted = AgreementStatus(status) if status else None
+        lines = list_members(context, find_location(context, slug), limit, wanted)
     if as_json:
         print_json([asdict(line) for line in lines])
         return
-    columns = ("Member", "Name", "Contract", "Plan", "Price", "Status", "Next due", "Patient")
+    columns = ("Member", "Name", "Position", "Contract", "Plan", "Price", "Status", "Next due", "Patient")
     rows = [
         (
             line.member_id,
             line.name,
+            line.position,
             line.contract_id,
             f"{line.plan}, {line.frequency}",
             dollars(line.price_cents),
@@ -106,7 +73,7 @@ def list_all(slug: str, limit: int, as_json: bool) -> None:
         )
         for line in lines
     ]
-    print_table(f"Members of {slug}", columns, rows, right=(4,))
+    print_table(f"Members of {slug}", columns, rows, right=(5,))
 
 
 @members.command("payment-plan")

@@ -13,8 +13,8 @@ from connector.cli.output import console, dollars, print_csv, print_json, print_
 from connector.clock import business_date
 from connector.errors import DomainError
 from connector.reconciliation.report import DayReport
-from connector.use_cases.close_day import close_day
-from connector.use_cases.report_day import report_day
+from connector.use_cases.books.close_day import close_day
+from connector.use_cases.books.report_day import report_day
 
 DAY = click.DateTime(["%Y-%m-%d"])
 FORMATS = click.Choice(["table", "json", "csv"])

@@ -11,7 +11,7 @@ from connector.cli.output import dollars, json_option, print_json, print_table, 
 from connector.ledger.write_back import queue
 from connector.ledger.write_back.models import WriteBack
 from connector.ledger.write_back.states import WAITING, WriteBackState
-from connector.use_cases.work_write_backs import work_write_backs
+from connector.use_cases.books.work_write_backs import work_write_backs
 
 WHY = {
     WriteBackState.UNLINKED: "Link the member: see `connector links list`.",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from connector.billing.prices.platform_fee import DEFAULT_TIERS, Tier
 from connector.billing.stripe import StripeProcessor
 from connector.clock import Clock, MovableClock, SystemClock
 from connector.database.engine import Database
@@ -22,8 +23,22 @@ def application(settings: Settings, clock: Clock | None = None) -> Iterator[Cont
     processor = StripeProcessor(settings.stripe)
     try:
         prepare(database)
-        yield Context(database, clock, processor, connections)
+        yield Context(
+            database,
+            clock,
+            processor,
+            connections,
+            public_url=settings.links.public_url,
+            tiers=_tiers(settings),
+            fee_kept_by_stripe=bool(settings.stripe.account),
+        )
     finally:
         connections.close()
         processor.close()
         database.close()
+
+
+def _tiers(settings: Settings) -> Mapping[str, Tier]:
+    """The platform's rates: those of the settings over the built-in ones."""
+    own = {name: Tier(name=name.title(), **rates.model_dump()) for name, rates in settings.platform.tiers.items()}
+    return {**DEFAULT_TIERS, **own}

@@ -22,8 +22,10 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from connector.daemon.health import Health, health_app
 from connector.daemon.jobs import Job, declared
+from connector.daemon.patient_server import PatientServer
 from connector.database.lock import InstanceLock
 from connector.errors import DomainError
+from connector.messaging.senders import open_mailer, open_sms
 from connector.settings import Settings
 from connector.use_cases.context import Context
 
@@ -38,7 +40,11 @@ class Daemon:
 
     def __init__(self, settings: Settings, context: Context) -> None:
         self._settings = settings.daemon
+        self._all_settings = settings
+        self._patients: PatientServer | None = None
         self._context = context
+        mailer, sms = open_mailer(settings, settings.data_dir, context.clock), open_sms(settings, settings.data_dir)
+        self._jobs = declared(settings.daemon, mailer, sms)
         self._lock = InstanceLock(context.database.path or settings.data_dir / "connector")
         self._health = Health(context.clock)
         self._pool = ThreadPoolExecutor(self._settings.write_back_slots, thread_name_prefix="call")
@@ -59,11 +65,16 @@ class Daemon:
         threading.excepthook = _thread_failed
         try:
             listener = self._listener()
+            if self._all_settings.links.public_url:
+                self._patients = PatientServer(self._all_settings, self._context, self._read_news)
             for number in SIGNALS:
                 signal.signal(number, self._on_signal)
             web = threading.Thread(target=self._server.run, kwargs={"sockets": [listener]}, name="health")
             web.start()
             self._schedule()
+            if self._patients:
+                self._patients.start()
+                log.info("patient_pages.ready", port=self._patients.port)
             log.info("daemon.ready", port=listener.getsockname()[1])
             while not self._stop.wait(timeout=1):  # The time-out lets Windows deliver signals.
                 pass
@@ -82,7 +93,7 @@ class Daemon:
             ) from None
 
     def _schedule(self) -> None:
-        for job in declared(self._settings):
+        for job in self._jobs:
             self._health.declare(job.name, job.interval_seconds)
             self._scheduler.add_job(
                 self._tick,
@@ -111,6 +122,11 @@ class Daemon:
         if job.wakes_write_backs and not self._stop.is_set():
             self._scheduler.modify_job("write_backs", next_run_time=datetime.now(UTC))
 
+    def _read_news(self) -> None:
+        """A webhook has brought something: do not wait for the next tick."""
+        if not self._stop.is_set():
+            self._scheduler.modify_job("news", next_run_time=datetime.now(UTC))
+
     def _on_error(self, event: JobExecutionEvent) -> None:
         self._health.failed(event.job_id, type(event.exception).__name__)
         log.error("job.failed", job=event.job_id, exc_info=event.exception)
@@ -130,6 +146,8 @@ class Daemon:
         waiter.start()
         waiter.join(timeout=max(0.0, ends - time.monotonic()))
         self._server.should_exit = True
+        if self._patients:
+            self._patients.stop()
         web.join(timeout=5)
         ended = not waiter.is_alive()
         log.info("daemon.stopped", all_calls_ended=ended)

@@ -11,24 +11,32 @@ from typing import TypeVar
 import structlog
 from sqlalchemy import func, select
 
-from connector.billing.charges import Payment
 from connector.billing.clinics import Location
+from connector.billing.collecting.charges import Payment
 from connector.clock import business_date
 from connector.database.job_runs import win
+from connector.messaging.mailer import Mailer
+from connector.messaging.sms import SmsSender
 from connector.reconciliation.models import DayClose
 from connector.settings import DaemonSettings
-from connector.use_cases.close_day import close_day
+from connector.use_cases.books.close_day import close_day
+from connector.use_cases.books.link_members import link_members
+from connector.use_cases.books.report_day import read_day_sheet, report_day
+from connector.use_cases.books.work_write_backs import work_write_backs
+from connector.use_cases.collection.read_news import read_news
+from connector.use_cases.collection.run_due import run_due
+from connector.use_cases.collection.sweep import sweep
 from connector.use_cases.containment import contained
 from connector.use_cases.context import Context
-from connector.use_cases.link_members import link_members
-from connector.use_cases.read_news import read_news
-from connector.use_cases.report_day import read_day_sheet, report_day
-from connector.use_cases.run_due import run_due
-from connector.use_cases.work_write_backs import work_write_backs
+from connector.use_cases.messages.notice_ahead import notice_ahead
+from connector.use_cases.messages.send_messages import failed_lately, send_messages
 
 log = structlog.get_logger()
 
 DAILY_TICK_SECONDS = 600
+SWEEP_AFTER_HOUR = 14
+"""UTC: the night of Australia, when nobody waits for anything else."""
+MESSAGES_TICK_SECONDS = 60
 CLOSE_ANYWAY_AFTER = timedelta(days=3)
 """A day whose other books cannot be read for so long is closed with the problem named in its report."""
 DAYS_BACK = 31
@@ -50,13 +58,16 @@ class Job:
     wakes_write_backs: bool = False
 
 
-def declared(settings: DaemonSettings) -> list[Job]:
-    """All jobs of the daemon."""
+def declared(settings: DaemonSettings, mailer: Mailer, sms: SmsSender) -> list[Job]:
+    """All jobs of the daemon; `mailer` and `sms` hand its messages over."""
     return [
         Job("news", news, settings.event_interval_seconds, wakes_write_backs=True),
         Job("billing", billing, settings.billing_interval_seconds, wakes_write_backs=True),
         Job("matching", matching, settings.matching_interval_seconds, wakes_write_backs=True),
         Job("write_backs", write_backs, settings.write_back_interval_seconds),
+        Job("messages", MessageSending(mailer, sms), MESSAGES_TICK_SECONDS),
+        Job("notices", notices, DAILY_TICK_SECONDS),
+        Job("sweep", sweeping, DAILY_TICK_SECONDS, wakes_write_backs=True),
         Job("day_sheets", day_sheets, DAILY_TICK_SECONDS),
         Job("day_close", DayClosing(settings.close_of_day_hour), DAILY_TICK_SECONDS),
     ]
@@ -65,6 +76,44 @@ def declared(settings: DaemonSettings) -> list[Job]:
 def news(context: Context, _pool: ThreadPoolExecutor) -> list[str]:
     """Read Stripe's events and act on them."""
     return read_news(context).problems
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSending:
+    """Send the messages that are due, and name those that could not be sent."""
+
+    mailer: Mailer
+    sms: SmsSender
+
+    def __call__(self, context: Context, _pool: ThreadPoolExecutor) -> list[str]:
+        return send_messages(context, self.mailer, self.sms).problems + failed_lately(context)
+
+
+def sweeping(context: Context, _pool: ThreadPoolExecutor) -> list[str]:
+    """Compare with Stripe's own lists once a night, for what its news did not tell."""
+    now = context.clock.now()
+    if now.hour < SWEEP_AFTER_HOUR:
+        return []
+    with context.database.unit_of_work() as session:
+        won = win(session, "sweep", f"{now:%Y-%m-%d}", now)
+    if not won:
+        return []
+    report = sweep(context)
+    missed = [f"Stripe's news did not tell of {what}: it is recorded now." for what in report.missed]
+    return [*report.problems, *missed]
+
+
+def notices(context: Context, _pool: ThreadPoolExecutor) -> list[str]:
+    """Announce what comes, once a day at each location."""
+    problems: list[str] = []
+    now = context.clock.now()
+    for location in _locations(context):
+        with context.database.unit_of_work() as session:
+            won = win(session, "notices", f"{location.id}:{business_date(now, location.zone)}", now)
+        if won:
+            with contained(location, problems.append):
+                notice_ahead(context, location)
+    return problems
 
 
 def billing(context: Context, pool: ThreadPoolExecutor) -> list[str]:

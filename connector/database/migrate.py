@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sqlalchemy import inspect, text
+from sqlalchemy import Connection, inspect, text
 
 from connector.database.engine import Database
-from connector.errors import DomainError
+from connector.errors import DomainError, InvariantBroken
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
 """The newest migration; a test compares it with the scripts."""
 
 
@@ -22,9 +24,29 @@ def migrate(database: Database) -> None:
     from alembic import command
 
     config = _config()
-    with database.writer.begin() as connection:
+    with database.writer.connect() as connection, _tables_made_anew(connection), connection.begin():
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+@contextmanager
+def _tables_made_anew(connection: Connection) -> Iterator[None]:
+    """SQLite changes a table by making it anew, during which the keys that point to it must not be watched.
+
+    Afterwards all of them are checked at once. The switch does nothing inside a transaction, so it is set before.
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    cursor = connection.connection.cursor()
+    cursor.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+        if broken := cursor.execute("PRAGMA foreign_key_check").fetchone():
+            raise InvariantBroken(f"After the migration a row of the table {broken[0]} points to nothing.")
+    finally:
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
 
 
 def prepare(database: Database) -> None:

@@ -1,19 +1,24 @@
 """From a business event to a balanced journal entry: the only way in which entries are made.
 
-| event           | debit                                | credit                            |
-|-----------------|--------------------------------------|-----------------------------------|
-| invoice issued  | receivable                           | membership or instalment income   |
-| charge settled  | processor clearing (net), fees (fee) | receivable (gross)                |
-| refund, dispute | receivable (amount), fees (fee)      | processor clearing                |
-| processor fee   | processor fees                       | processor clearing                |
-| payout          | bank                                 | processor clearing                |
+| event                 | debit                                             | credit                                 |
+|-----------------------|---------------------------------------------------|----------------------------------------|
+| invoice issued        | receivable                                        | income, GST payable, fees charged on   |
+| invoice cancelled     | income, GST payable, fees charged on              | receivable                             |
+| charge settled        | clearing (net), fees (Stripe's), platform payable | receivable (gross)                     |
+| refund, dispute       | receivable (amount), fees (fee)                   | processor clearing                     |
+| bank refund           | receivable                                        | bank                                   |
+| return undone         | processor clearing                                | receivable (amount), fees (fee)        |
+| platform fee          | platform fees, GST on fees                        | platform payable                       |
+| processor fee         | processor fees                                    | processor clearing                     |
+| payout                | bank                                              | processor clearing                     |
+| payout failed         | processor clearing                                | bank                                   |
 
 A late return and a refund reopen what the member owes; whether it is asked for again is billing's decision.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -26,11 +31,16 @@ class Recipe(StrEnum):
     """Kinds of journal entry; with the id of its source, the key that makes an entry unique."""
 
     INVOICE_ISSUED = "invoice_issued"
+    INVOICE_CANCELLED = "invoice_cancelled"
     CHARGE_SETTLED = "charge_settled"
     REFUND = "refund"
     DISPUTE = "dispute"
+    BANK_REFUND = "bank_refund"
+    RETURN_UNDONE = "return_undone"
+    PLATFORM_FEE = "platform_fee"
     PROCESSOR_FEE = "processor_fee"
     PAYOUT = "payout"
+    PAYOUT_FAILED = "payout_failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +64,25 @@ class Entry:
             raise InvariantBroken(f"The journal entry {self.recipe} for {self.source_id} does not balance.")
 
 
-def invoice_issued(invoice_id: str, amount: Money, income: Account) -> Entry:
-    return _entry(Recipe.INVOICE_ISSUED, invoice_id, [(Account.RECEIVABLE, amount), (income, -amount)])
+def invoice_issued(invoice_id: str, credits_: Mapping[Account, Money]) -> Entry:
+    """`credits_`: what the invoice's lines bring to each account; together they are what the member owes."""
+    return _entry(Recipe.INVOICE_ISSUED, invoice_id, _owed(credits_))
 
 
-def charge_settled(payment_id: str, gross: Money, fee: Money) -> Entry:
-    legs = [(Account.PROCESSOR_CLEARING, gross - fee), (Account.PROCESSOR_FEES, fee), (Account.RECEIVABLE, -gross)]
+def invoice_cancelled(invoice_id: str, credits_: Mapping[Account, Money]) -> Entry:
+    """Takes back what `invoice_issued` booked."""
+    return _entry(Recipe.INVOICE_CANCELLED, invoice_id, [(account, -amount) for account, amount in _owed(credits_)])
+
+
+def charge_settled(payment_id: str, gross: Money, fee: Money, kept_by_platform: Money | None = None) -> Entry:
+    """`fee` is Stripe's own; `kept_by_platform` what Stripe passed on to the platform."""
+    kept = kept_by_platform or Money.zero(gross.currency)
+    legs = [
+        (Account.PROCESSOR_CLEARING, gross - fee - kept),
+        (Account.PROCESSOR_FEES, fee),
+        (Account.PLATFORM_PAYABLE, kept),
+        (Account.RECEIVABLE, -gross),
+    ]
     return _entry(Recipe.CHARGE_SETTLED, payment_id, legs)
 
 
@@ -71,6 +94,27 @@ def dispute(return_id: str, amount: Money, fee: Money) -> Entry:
     return _entry(Recipe.DISPUTE, return_id, _given_back(amount, fee))
 
 
+def bank_refund(return_id: str, amount: Money) -> Entry:
+    """The practice has given the money back from its own bank account; the processor is not concerned."""
+    return _entry(Recipe.BANK_REFUND, return_id, [(Account.RECEIVABLE, amount), (Account.BANK, -amount)])
+
+
+def return_undone(undone_id: str, amount: Money, fee: Money) -> Entry:
+    """The money of a return is back; `fee` is what came back with it, negative when it cost another one."""
+    taken = [(account, -leg) for account, leg in _given_back(amount, fee)]
+    return _entry(Recipe.RETURN_UNDONE, undone_id, taken)
+
+
+def platform_fee(payment_id: str, amount: Money, gst: Money) -> Entry:
+    """`amount` contains the GST."""
+    legs = [
+        (Account.PLATFORM_FEES, amount - gst),
+        (Account.GST_ON_FEES, gst),
+        (Account.PLATFORM_PAYABLE, -amount),
+    ]
+    return _entry(Recipe.PLATFORM_FEE, payment_id, legs)
+
+
 def processor_fee(movement_id: str, fee: Money) -> Entry:
     return _entry(
         Recipe.PROCESSOR_FEE, movement_id, [(Account.PROCESSOR_FEES, fee), (Account.PROCESSOR_CLEARING, -fee)]
@@ -79,6 +123,16 @@ def processor_fee(movement_id: str, fee: Money) -> Entry:
 
 def payout(payout_id: str, amount: Money) -> Entry:
     return _entry(Recipe.PAYOUT, payout_id, [(Account.BANK, amount), (Account.PROCESSOR_CLEARING, -amount)])
+
+
+def payout_failed(payout_id: str, amount: Money) -> Entry:
+    return _entry(Recipe.PAYOUT_FAILED, payout_id, [(Account.PROCESSOR_CLEARING, amount), (Account.BANK, -amount)])
+
+
+def _owed(credits_: Mapping[Account, Money]) -> list[tuple[Account, Money]]:
+    currency = next(iter(credits_.values())).currency
+    owed = sum(credits_.values(), start=Money.zero(currency))
+    return [(Account.RECEIVABLE, owed), *((account, -amount) for account, amount in credits_.items())]
 
 
 def _given_back(amount: Money, fee: Money) -> list[tuple[Account, Money]]:

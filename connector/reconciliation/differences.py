@@ -44,7 +44,7 @@ NEXT_STEP = {
     DifferenceKind.NOT_RECORDED: "Look it up at Stripe; if it was made there by hand, enter it in the PMS.",
     DifferenceKind.AMOUNT_DIFFERS_AT_STRIPE: "Compare with the charge in the Stripe dashboard.",
     DifferenceKind.FEE_DIFFERS_AT_STRIPE: "Compare with the fee in the Stripe dashboard.",
-    DifferenceKind.RETURN_UNDONE: "The money is yours again: take the reversal back in the practice system.",
+    DifferenceKind.RETURN_UNDONE: "The money is yours again; this is recorded with Stripe's next news.",
 }
 
 
@@ -162,7 +162,7 @@ CUSTOMER_MONEY = frozenset(
 
 
 def undone_returns(lines: Sequence[Movement]) -> list[Difference]:
-    """Refunds that failed after all and disputes that were won: the money came back, and our book does not know."""
+    """Refunds that failed after all and disputes that were won, where our book has not undone the return."""
     detail = "Stripe gave back the money of a refund that failed or a dispute that was won."
     return [
         Difference(DifferenceKind.RETURN_UNDONE, line.source_id, line.gross.cents, detail)

@@ -8,6 +8,7 @@ from threading import Lock
 
 import connector.use_cases.tables  # noqa: F401  (loads all models, so that foreign keys find their tables)
 from connector.billing.clinics import Location
+from connector.billing.prices.platform_fee import DEFAULT_TIERS, Tier
 from connector.billing.processor import PaymentProcessor
 from connector.clock import Clock
 from connector.database.engine import Database
@@ -49,3 +50,9 @@ class Context:
     clock: Clock
     processor: PaymentProcessor
     pms: PmsConnections
+    public_url: str = ""
+    """Where patients reach the link pages, without a slash at the end; empty: they are sent to Stripe's pages."""
+    tiers: Mapping[str, Tier] = field(default_factory=lambda: DEFAULT_TIERS)
+    """The platform's rates."""
+    fee_kept_by_stripe: bool = False
+    """Whether a platform account is configured, so that Stripe passes the platform's fee on by itself."""

@@ -8,12 +8,13 @@ from pathlib import Path
 from pydantic import SecretStr
 from sqlalchemy import func, select, update
 
-from connector.billing.charges import AttemptState, ChargeAttempt
+from connector.billing.collecting.charges import AttemptState, ChargeAttempt
 from connector.billing.invoices import Invoice
 from connector.billing.members import Member
 from connector.billing.stripe import StripeProcessor
 from connector.settings import StripeSettings
-from connector.use_cases.run_due import DueReport, collect_open, issue_due
+from connector.use_cases.collection.run_due import DueReport, collect_open
+from connector.use_cases.invoices.issue_due import IssueTally, issue_due
 from tests.benchmarks.measure import Figure, seconds
 from tests.benchmarks.practice import Practice, practice, stripe_account
 
@@ -72,7 +73,7 @@ def _sign_up(subject: Practice, payers: Sequence[Payer], size: int) -> None:
 
 
 def _issue(subject: Practice) -> None:
-    issue_due(subject.context, subject.location, DueReport())
+    issue_due(subject.context, subject.location, IssueTally())
 
 
 def _leave_open(subject: Practice, count: int) -> None:

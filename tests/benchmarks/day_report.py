@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from sqlalchemy import Table, func, select
 
-from connector.billing.charges import Charge, Payment
+from connector.billing.collecting.charges import Charge, Payment
 from connector.billing.invoices import Invoice, InvoiceStatus
 from connector.billing.members import MethodKind
 from connector.billing.processor import Movement, PaymentProcessor
@@ -21,8 +21,8 @@ from connector.money import Money
 from connector.pms_adapters.port import AdapterFactory
 from connector.pms_adapters.records import DaySheet, PmsEntry
 from connector.reconciliation.report import DayReport
+from connector.use_cases.books.report_day import report_day
 from connector.use_cases.context import PmsConnections
-from connector.use_cases.report_day import report_day
 from tests.benchmarks.measure import Figure, seconds
 from tests.benchmarks.practice import FIRST_PATIENT, NOON, Practice, practice
 

@@ -13,7 +13,7 @@ import httpx
 from pydantic import SecretStr
 from sqlalchemy import select, update
 
-from connector.billing.charges import Charge, ChargeAttempt
+from connector.billing.collecting.charges import Charge, ChargeAttempt
 from connector.billing.members import Member
 from connector.billing.processor import AuthorisedMethod, ChargeReport
 from connector.billing.stripe import StripeProcessor
@@ -23,10 +23,10 @@ from connector.ledger.write_back.states import WriteBackState
 from connector.money import Money
 from connector.sandbox.demo.processes import Sandbox
 from connector.settings import StripeSettings
-from connector.use_cases.collect_charge import collect_charge
-from connector.use_cases.read_news import read_news
-from connector.use_cases.run_due import DueReport, issue_due
-from connector.use_cases.work_write_backs import work_write_backs
+from connector.use_cases.books.work_write_backs import work_write_backs
+from connector.use_cases.collection.collect_charge import collect_charge
+from connector.use_cases.collection.read_news import read_news
+from connector.use_cases.invoices.issue_due import IssueTally, issue_due
 from tests.benchmarks.measure import Figure, percentile
 from tests.benchmarks.practice import FIRST_PATIENT, OFFICE_KEYS, Practice, office, practice, stripe_account
 
@@ -73,7 +73,7 @@ def _sign_up(subject: Practice, processor: StripeProcessor) -> Sequence[str]:
             session.execute(update(Member).where(Member.id == member_id).values(processor_customer_id=customer))
     subject.link(members)
     subject.add_contracts(members, cards)
-    issue_due(subject.context, subject.location, DueReport())
+    issue_due(subject.context, subject.location, IssueTally())
     with subject.context.database.read() as session:
         return session.scalars(select(ChargeAttempt.id).order_by(ChargeAttempt.id)).all()
 

@@ -12,11 +12,12 @@ from typing import Any, cast
 from sqlalchemy import Insert, insert
 from sqlalchemy.orm import DeclarativeBase
 
+from connector.billing.agreements.contracts import AgreementStatus, Contract, Cover
+from connector.billing.agreements.schedule import Frequency
 from connector.billing.clinics import Location, location_by_slug
-from connector.billing.contracts import AgreementStatus, Contract
 from connector.billing.members import Member, MethodKind, PaymentMethod
+from connector.billing.prices.pricing import Position
 from connector.billing.processor import PaymentProcessor
-from connector.billing.schedule import Frequency
 from connector.clock import MovableClock, business_date, zone
 from connector.database.engine import Database
 from connector.database.migrate import prepare
@@ -26,7 +27,7 @@ from connector.matching.models import PatientLink
 from connector.money import Money
 from connector.sandbox.demo.processes import Sandbox, running
 from connector.use_cases.context import Context, PmsConnections
-from connector.use_cases.set_up_location import add_location
+from connector.use_cases.practice.set_up_location import add_location
 
 ZONE = zone("Australia/Sydney")
 NOON = datetime(2026, 3, 2, 12, tzinfo=ZONE)
@@ -73,7 +74,7 @@ class Practice:
     def add_contracts(self, member_ids: Sequence[str], methods: Sequence[str] = ()) -> None:
         """Give each member a card (those of `methods` first, invented ones after) and a monthly contract due today."""
         with self.context.database.read() as session:
-            plan_id = session.connection().exec_driver_sql("SELECT min(id) FROM membership_plan").scalar_one()
+            version_id = session.connection().exec_driver_sql("SELECT min(id) FROM plan_version").scalar_one()
         cards = [*methods, *(f"pm_{member_id}" for member_id in member_ids[len(methods) :])]
         self.fill(
             PaymentMethod,
@@ -98,14 +99,28 @@ class Practice:
                     "id": f"con_{member_id}",
                     "location_id": self.location.id,
                     "member_id": member_id,
-                    "plan_id": plan_id,
                     "frequency": Frequency.MONTHLY,
-                    "price_cents": 2_990,
                     "currency": "aud",
                     "status": AgreementStatus.ACTIVE,
                     "anchor": today,
                     "next_period": 0,
                     "next_due": today,
+                    "created_at": NOON,
+                }
+                for member_id in member_ids
+            ],
+        )
+        self.fill(
+            Cover,
+            [
+                {
+                    "id": f"cov_{member_id}",
+                    "contract_id": f"con_{member_id}",
+                    "member_id": member_id,
+                    "position": Position.HOLDER,
+                    "plan_version_id": version_id,
+                    "price_cents": 2_990,
+                    "starts_on": today,
                     "created_at": NOON,
                 }
                 for member_id in member_ids

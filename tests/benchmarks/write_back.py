@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from connector.sandbox.demo.processes import Sandbox
-from connector.use_cases.work_write_backs import work_write_backs
+from connector.use_cases.books.work_write_backs import work_write_backs
 from tests.benchmarks.bare_loop import BareLoop
 from tests.benchmarks.measure import Figure, alternating, seconds, spread
 from tests.benchmarks.practice import Practice, days_later, office, practice

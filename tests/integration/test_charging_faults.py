@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from connector.billing.charges import AttemptState, Charge, ChargeAttempt, Payment
-from connector.billing.contracts import AgreementStatus, Contract
+from connector.billing.agreements.contracts import AgreementStatus, Contract
+from connector.billing.agreements.schedule import Frequency
+from connector.billing.collecting.charges import AttemptState, Charge, ChargeAttempt, Payment
 from connector.billing.invoices import Invoice, InvoiceStatus
-from connector.billing.schedule import Frequency
-from connector.use_cases.read_news import read_news
-from connector.use_cases.run_due import DueReport, run_due
+from connector.use_cases.collection.read_news import read_news
+from connector.use_cases.collection.run_due import DueReport, run_due
 from tests.support.practice import Practice
 
 CREATE, CONFIRM = "/v1/payment_intents", "/v1/payment_intents/*/confirm"
@@ -226,17 +226,22 @@ def test_two_runs_at_once_charge_everybody_once(practice: Practice) -> None:
 
 
 def test_periods_missed_while_the_program_was_off_are_charged_once_each(practice: Practice) -> None:
-    """Ten weeks without the program: every week's invoice, each with its own due date and its own charge."""
+    """Ten weeks without the program: an invoice a week with its own due date, and a charge for each on its own day."""
+    practice.set_policy(catch_up="all")
     practice.enrol(frequency=Frequency.WEEKLY)
     practice.work()
 
     practice.advance(weeks=10)
-    practice.work()
+    for _ in range(10):
+        practice.work()
+        practice.advance(days=1)
 
     invoices = practice.all(Invoice)
-    assert [row.period for row in sorted(invoices, key=lambda row: row.period)] == list(range(11))
-    assert len({row.due_date for row in invoices}) == 11
-    assert len(practice.stripe_charges()) == 11
+    # The eleventh week falls due while the ten before it are caught up with.
+    assert [row.period for row in sorted(invoices, key=lambda row: row.period)] == list(range(12))
+    assert len({row.due_date for row in invoices}) == 12
+    assert len({attempt.debit_on for attempt in practice.all(ChargeAttempt)}) >= 11
+    assert len(practice.stripe_charges()) == 12
     practice.assert_all_written()
 
 
@@ -255,9 +260,27 @@ def test_every_week_is_charged_once_across_the_change_to_summer_time(practice: P
     practice.assert_all_written()
 
 
+def test_a_member_whose_very_first_charge_is_declined_has_not_begun(practice: Practice) -> None:
+    """Nothing else is invoiced; a card that works begins the membership, and the months between are never billed."""
+    person = practice.enrol("pm_card_chargeCustomerFail")
+    practice.work()
+    assert practice.all(Contract)[0].status is AgreementStatus.FAILED
+    practice.advance(days=70)
+    practice.work()
+    assert len(practice.all(Invoice)) == 1
+
+    practice.sign_up(person, "pm_card_visa")
+    practice.work()
+
+    (contract,) = practice.all(Contract)
+    assert (contract.status, contract.next_period, str(contract.next_due)) == (AgreementStatus.ACTIVE, 3, "2026-12-01")
+    assert [row.status for row in practice.all(Invoice)] == [InvoiceStatus.COMPLETED]
+    practice.assert_all_written()
+
+
 def test_a_declined_member_is_overdue_and_still_invoiced_for_the_next_period(practice: Practice) -> None:
     """A decline is an answer, not a fault: no repeat within the period, and the next period is tried on its own."""
-    practice.enrol("pm_card_declineOnce_insufficient_funds")
+    practice.enrol("pm_card_declineOnce_insufficient_funds", adopted=True)
     practice.work()
     (invoice,) = practice.all(Invoice)
     assert (invoice.status, practice.stripe_charges()) == (InvoiceStatus.OVERDUE, [])

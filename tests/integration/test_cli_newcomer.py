@@ -14,7 +14,7 @@ from connector.database.engine import Database
 from connector.errors import DomainError
 from connector.sandbox.demo.show import MARKER, _empty
 from connector.use_cases.context import Context, PmsConnections
-from connector.use_cases.set_up_location import add_location
+from connector.use_cases.practice.set_up_location import add_location
 from tests.support.practice import Practice
 
 

@@ -29,6 +29,8 @@ def paid(pair: Outside, tmp_path_factory: pytest.TempPathFactory) -> Installatio
         "invoiced": 3,
         "charged": 3,
         "without_method": 0,
+        "waiting_for_release": 0,
+        "messages": {"sent": 0, "later": 0, "failed": 0},
         "events": 3,
         "write_backs": {SLUG: {"sent": 3, "confirmed": 3, "rejected": 0, "unknown": 0, "held": 0}},
         "problems": [],
@@ -64,8 +66,8 @@ def test_locations_are_listed_as_a_table(paid: Installation) -> None:
 
     assert printed(done.out) == [
         "Locations",
-        "Location  Name          Time zone         Currency  Practice system",
-        "leura     Leura Dental  Australia/Sydney  aud       open_dental",
+        "Location  Name          Time zone         Currency  Practice system  Status",
+        "leura     Leura Dental  Australia/Sydney  aud       open_dental      active",
     ]
 
 
@@ -192,7 +194,8 @@ def test_a_plan_can_be_added_and_is_listed_with_its_prices(paid: Installation, t
 
     plans = twin.json("plans", "list", "--location", SLUG)
 
-    assert {"name": "Kids", "prices": {"annually": 19_900, "monthly": 1_990}} in plans
+    (kids,) = (plan for plan in plans if plan["name"] == "Kids")
+    assert (kids["version"], kids["prices"]) == (1, {"monthly": 1_990, "annually": 19_900})
 
 
 def test_an_import_names_bad_rows_by_line_and_can_be_repeated(pair: Outside, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ OD = ("--pms-setting", "base_url=http://127.0.0.1:9/api/v1", "--pms-setting", "d
         (("report", "day", "2026-03-02", "--location", "nowhere"), "no location 'nowhere': the locations are leura"),
         (("run-due", "--location", "nowhere"), "no location 'nowhere': the locations are leura"),
         (("plans", "add", "X", "--location", SLUG, "--price", "monthly=1.005"), "not an amount in whole cents"),
-        (("plans", "add", "X", "--location", SLUG, "--price", "monthly=-5"), "must be above zero"),
+        (("plans", "add", "X", "--location", SLUG, "--price", "monthly=-5"), "must be above 0"),
         (("plans", "add", "X", "--location", SLUG), "at least one price, e.g. --price monthly=29.90"),
         (("plans", "add", "Essential", "--location", SLUG, "--price", "monthly=5"), "choose another name"),
         ((*ADD, *OD), "needs the setting 'customer_key'"),

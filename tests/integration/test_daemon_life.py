@@ -79,7 +79,17 @@ def test_a_daemon_does_the_main_job_by_itself(pair: Outside, practice: Installat
     assert code == 0
     assert (after[0] - before[0], after[1] - before[1]) == (MEMBERS, MEMBERS)
     assert (page.status_code, page.json()["ok"]) == (200, True)
-    assert set(page.json()["jobs"]) == {"news", "billing", "matching", "write_backs", "day_sheets", "day_close"}
+    assert set(page.json()["jobs"]) == {
+        "news",
+        "sweep",
+        "billing",
+        "matching",
+        "write_backs",
+        "messages",
+        "notices",
+        "day_sheets",
+        "day_close",
+    }
     assert not [job for job in page.json()["jobs"].values() if job["late"] or job["problems"]]
     families = {family.name: family for family in text_string_to_metric_families(metrics.text)}
     assert {sample.labels["outcome"] for sample in families["connector_job_runs"].samples} == {"ok"}

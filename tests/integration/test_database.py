@@ -21,7 +21,6 @@ from connector.database.engine import Database, DatabaseUnavailable, check_integ
 from connector.database.job_runs import JobRun, win
 from connector.database.migrate import prepare
 from connector.errors import DomainError
-from connector.use_cases import tables  # noqa: F401  (loads all models)
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 SECRET = "Winifred Achterberg"

@@ -6,17 +6,17 @@ from datetime import date, timedelta
 
 from sqlalchemy import update
 
-from connector.billing.charges import Payment
+from connector.billing.agreements.contracts import Contract
 from connector.billing.clinics import Location, location_by_slug
-from connector.billing.contracts import Contract
+from connector.billing.collecting.charges import Payment
 from connector.reconciliation.differences import DifferenceKind
 from connector.reconciliation.report import DayReport
-from connector.use_cases.close_day import close_day
-from connector.use_cases.read_news import read_news
-from connector.use_cases.report_day import report_day
-from connector.use_cases.run_due import run_due
-from connector.use_cases.set_up_location import add_location
-from connector.use_cases.work_write_backs import work_write_backs
+from connector.use_cases.books.close_day import close_day
+from connector.use_cases.books.report_day import report_day
+from connector.use_cases.books.work_write_backs import work_write_backs
+from connector.use_cases.collection.read_news import read_news
+from connector.use_cases.collection.run_due import run_due
+from connector.use_cases.practice.set_up_location import add_location
 from tests.support.practice import Practice
 
 
@@ -97,8 +97,8 @@ def test_a_refund_of_one_location_is_not_named_at_another(practice: Practice) ->
     assert [kinds(report(practice, location=row)) for row in (practice.location, other)] == [[], []]
 
 
-def test_a_refund_that_fails_later_is_named_until_it_is_dealt_with(practice: Practice) -> None:
-    """Stripe has the money again, and the practice system does not know."""
+def test_a_refund_that_fails_later_is_named_until_it_is_recorded(practice: Practice) -> None:
+    """Stripe has the money again; once its news is read, so do our book and the practice system."""
     practice.enrol("pm_card_refundFail")
     practice.work()
     practice.settle()
@@ -107,9 +107,15 @@ def test_a_refund_that_fails_later_is_named_until_it_is_dealt_with(practice: Pra
     practice.work()
     practice.settle()
     practice.advance(days=1, hours=1)
-    practice.work()
+    before = report(practice)
 
-    assert kinds(report(practice)) == [DifferenceKind.RETURN_UNDONE]
+    practice.work()
+    practice.settle()
+
+    after = report(practice)
+    assert kinds(before) == [DifferenceKind.RETURN_UNDONE]
+    assert (kinds(after), after.returned.cents, after.written.cents) == ([], 2_990, 2_990)
+    practice.assert_all_written()
 
 
 def test_what_waits_is_compared_with_what_stands_there_already(practice: Practice) -> None:

@@ -14,8 +14,8 @@ from connector.ledger.write_back.models import Leg, WriteBack
 from connector.ledger.write_back.queue import Order, enqueue
 from connector.ledger.write_back.states import WriteBackState
 from connector.money import Money
-from connector.use_cases.set_up_location import add_location
-from connector.use_cases.work_write_backs import work_write_backs
+from connector.use_cases.books.work_write_backs import work_write_backs
+from connector.use_cases.practice.set_up_location import add_location
 from tests.support.practice import Practice
 
 REFERENCE = "SP" + "7" * 20

@@ -28,10 +28,10 @@ from connector.pms_adapters.records import PaymentCommand, Receipt
 from connector.sandbox.demo.processes import running
 from connector.sandbox.open_dental import create_app as open_dental
 from connector.sandbox.stripe import create_app as stripe
+from connector.use_cases.books.work_write_backs import work_write_backs
 from connector.use_cases.context import Context, PmsConnections
-from connector.use_cases.import_members import import_members
-from connector.use_cases.set_up_location import add_location
-from connector.use_cases.work_write_backs import work_write_backs
+from connector.use_cases.practice.set_up_location import add_location
+from connector.use_cases.transfer.import_members import import_members
 from tests.support.book import PRICE, Book, opened_book
 from tests.support.moody_pms import Mood, MoodyPms
 from tests.support.stripe_sandbox import serving

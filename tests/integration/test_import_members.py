@@ -14,20 +14,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 
+from connector.billing.agreements.contracts import AgreementStatus, Contract, Cover
+from connector.billing.agreements.schedule import Frequency
 from connector.billing.clinics import Clinic, Location
-from connector.billing.contracts import AgreementStatus, Contract
-from connector.billing.member_file import RefusedRow
+from connector.billing.intake.csv_rows import RefusedRow
 from connector.billing.members import Member
-from connector.billing.plans import MembershipPlan, PlanPrice
+from connector.billing.offers.plans import MembershipPlan, PlanVersion
 from connector.billing.processor import PaymentProcessor
-from connector.billing.schedule import Frequency
 from connector.clock import MovableClock
 from connector.database.engine import Database
 from connector.database.migrate import migrate
 from connector.errors import DomainError
-from connector.use_cases import import_members as module
 from connector.use_cases.context import Context, PmsConnections
-from connector.use_cases.import_members import BATCH, ImportReport, import_members
+from connector.use_cases.transfer import import_members as module
+from connector.use_cases.transfer.import_members import BATCH, ImportReport, import_members
 
 # In Sydney the 22nd has begun.
 NOW = datetime(2026, 11, 21, 20, 0, tzinfo=UTC)
@@ -65,8 +65,10 @@ def practice(directory: Path) -> Iterator[Context]:
         session.flush()
         session.add(MembershipPlan(id="pln_1", location_id="loc_1", name="Gold", created_at=NOW))
         session.flush()
-        session.add(PlanPrice(plan_id="pln_1", frequency=Frequency.MONTHLY, amount_cents=2_990))
-        session.add(PlanPrice(plan_id="pln_1", frequency=Frequency.WEEKLY, amount_cents=690))
+        document = {"prices": {"monthly": 2_990, "weekly": 690}}
+        session.add(
+            PlanVersion(id="plv_1", plan_id="pln_1", number=1, document=document, actor="connector", created_at=NOW)
+        )
     clock = MovableClock(NOW)
     yield Context(database, clock, cast("PaymentProcessor", NoProcessor()), PmsConnections(clock))
     database.close()
@@ -117,13 +119,14 @@ def test_a_good_row_becomes_a_member_with_a_pending_contract(context: Context, f
 
     with context.database.read() as session:
         member, contract = session.scalars(select(Member)).one(), session.scalars(select(Contract)).one()
+        cover = session.scalars(select(Cover)).one()
     assert (report.imported, report.unchanged, report.refused) == (1, 0, 0)
     assert (member.id[:4], member.location_id, member.external_id) == ("mem_", "loc_1", "P1")
     assert (member.given_name, member.family_name, member.email) == ("Ada", "Nguyen", "ada@example.com")
     assert (member.date_of_birth, member.created_at) == (date(1980, 12, 31), NOW)
-    assert (contract.id[:4], contract.member_id, contract.plan_id) == ("con_", member.id, "pln_1")
+    assert (contract.id[:4], contract.member_id, cover.plan_version_id) == ("con_", member.id, "plv_1")
     assert (contract.status, contract.frequency) == (AgreementStatus.PENDING, Frequency.WEEKLY)
-    assert (contract.price_cents, contract.currency) == (690, "aud")
+    assert (cover.price_cents, contract.currency) == (690, "aud")
     assert (contract.anchor, contract.next_due) == (date(2027, 1, 15), None)
     assert report.to_invite == [contract.id]
 
@@ -211,10 +214,10 @@ def test_a_method_that_exists_at_stripe_is_handed_to_the_caller(context: Context
     first = run(context, file)
     again = run(context, file)
     with context.database.unit_of_work() as session:
-        session.get_one(Contract, first.to_adopt[0][0]).activate(date(2026, 11, 22))
+        session.get_one(Contract, first.to_adopt[0].contract_id).activate(date(2026, 11, 22), date(2026, 11, 22))
     adopted = run(context, file)
 
-    assert [method for _, method in first.to_adopt] == ["pm_1"]
+    assert [adoption.method_id for adoption in first.to_adopt] == ["pm_1"]
     assert len(first.to_invite) == 1
     assert again.to_adopt == first.to_adopt
     assert adopted.to_adopt == []

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from importlib import import_module
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import CheckConstraint, inspect, text
+from sqlalchemy import CheckConstraint, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
+from connector.billing.agreements.contracts import Cover
+from connector.billing.agreements.schedule import Frequency
+from connector.billing.clinics import Location
+from connector.billing.collecting.charges import ChargeAttempt
+from connector.billing.invoices import Invoice, InvoiceKind, InvoiceLine
+from connector.billing.offers.plans import PlanVersion
 from connector.database import migrate as module
 from connector.database.engine import Database
 from connector.database.migrate import SCHEMA_VERSION, migrate, prepare
@@ -21,7 +29,10 @@ from connector.use_cases.tables import METADATA
 from tests.support.book import Book, opened_book
 from tests.support.postgres import PostgresServer
 
-APPEND_ONLY: tuple[str, ...] = import_module("connector.database.migrations.versions.0001_the_first_schema").APPEND_ONLY
+_VERSIONS = "connector.database.migrations.versions"
+FIRST: tuple[str, ...] = import_module(f"{_VERSIONS}.0001_the_first_schema").APPEND_ONLY
+LATER: tuple[str, ...] = import_module(f"{_VERSIONS}.0002_the_billing_core").APPEND_ONLY
+APPEND_ONLY = (*FIRST, *LATER)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -142,6 +153,13 @@ def test_postgresql_does_not_truncate_what_has_happened(table: str, postgres: Po
 def test_every_table_of_what_has_happened_is_guarded() -> None:
     """The list in the migration names these; a new table of facts belongs on it."""
     assert set(APPEND_ONLY) == {
+        "activity",
+        "benefit_use",
+        "fee_statement",
+        "invoice_line",
+        "plan_version",
+        "platform_fee",
+        "undone_return",
         "journal_entry",
         "posting",
         "write_back_step",
@@ -154,3 +172,157 @@ def test_every_table_of_what_has_happened_is_guarded() -> None:
 def _version(database: Database) -> str:
     with database.read() as session:
         return str(session.execute(text("SELECT version_num FROM alembic_version")).scalar_one())
+
+
+def test_what_was_there_before_the_billing_core_is_carried_over(database: Database) -> None:
+    """Prices become the plan's first version, a contract gets its holder's cover, invoices their numbers and lines."""
+    _upgrade(database, "0001")
+    with database.writer.begin() as connection:
+        for statement in _old_rows():
+            connection.execute(text(statement))
+
+    migrate(database)
+
+    with database.read() as session:
+        version = session.scalars(select(PlanVersion)).one()
+        cover = session.scalars(select(Cover)).one()
+        invoices = session.scalars(select(Invoice).order_by(Invoice.number)).all()
+        lines = session.scalars(select(InvoiceLine).order_by(InvoiceLine.invoice_id)).all()
+        attempt = session.scalars(select(ChargeAttempt)).one()
+        location = session.scalars(select(Location)).one()
+    assert (version.number, version.terms.prices) == (1, {Frequency.WEEKLY: 690, Frequency.MONTHLY: 2_990})
+    assert (cover.contract_id, cover.member_id, cover.price_cents) == ("con_1", "mem_1", 2_500)
+    assert (cover.starts_on, cover.plan_version_id) == (date(2026, 9, 1), version.id)
+    assert [(row.number, row.kind, row.id) for row in invoices] == [
+        (1, InvoiceKind.MEMBERSHIP, "inv_b"),
+        (2, InvoiceKind.INSTALMENT, "inv_a"),
+    ]
+    assert [(row.kind.value, row.amount_cents) for row in lines] == [("instalment", 900), ("plan", 2_500)]
+    assert attempt.debit_on == date(2026, 9, 1)
+    assert (location.next_invoice_number, location.policy.catch_up.value) == (3, "latest")
+
+
+_AT = "'2026-09-01 01:00:00'"
+_ROWS: dict[str, list[dict[str, str]]] = {
+    "clinic": [{"id": "'cli_1'", "name": "'Ryde Dental'"}],
+    "location": [
+        {
+            "id": "'loc_1'",
+            "clinic_id": "'cli_1'",
+            "slug": "'ryde'",
+            "name": "'Ryde'",
+            "currency": "'aud'",
+            "timezone": "'Australia/Sydney'",
+            "pms_adapter": "'open_dental'",
+            "pms_settings": "'{}'",
+        }
+    ],
+    "membership_plan": [{"id": "'pln_1'", "location_id": "'loc_1'", "name": "'Gold'"}],
+    "plan_price": [
+        {"plan_id": "'pln_1'", "frequency": "'monthly'", "amount_cents": "2990"},
+        {"plan_id": "'pln_1'", "frequency": "'weekly'", "amount_cents": "690"},
+    ],
+    "member": [
+        {
+            "id": "'mem_1'",
+            "location_id": "'loc_1'",
+            "external_id": "'M-1'",
+            "given_name": "'Ada'",
+            "family_name": "'Ferris'",
+            **dict.fromkeys(("email", "phone", "address", "suburb", "state", "postcode"), "''"),
+        }
+    ],
+    "payment_method": [
+        {
+            "id": "'pm_1'",
+            "member_id": "'mem_1'",
+            "kind": "'card'",
+            "processor_id": "'pm_card'",
+            "last4": "'4242'",
+            "usable": "true",
+        }
+    ],
+    "contract": [
+        {
+            "id": "'con_1'",
+            "location_id": "'loc_1'",
+            "member_id": "'mem_1'",
+            "plan_id": "'pln_1'",
+            "frequency": "'monthly'",
+            "price_cents": "2500",
+            "currency": "'aud'",
+            "status": "'active'",
+            "anchor": "'2026-09-01'",
+            "next_period": "1",
+            "next_due": "'2026-10-01'",
+        }
+    ],
+    "payment_plan": [
+        {
+            "id": "'pp_1'",
+            "location_id": "'loc_1'",
+            "member_id": "'mem_1'",
+            "total_cents": "1800",
+            "currency": "'aud'",
+            "instalment_count": "2",
+            "frequency": "'monthly'",
+            "anchor": "'2026-09-01'",
+            "next_number": "2",
+            "next_due": "'2026-10-01'",
+            "status": "'active'",
+        }
+    ],
+    "invoice": [
+        {
+            "id": f"'inv_{letter}'",
+            "location_id": "'loc_1'",
+            "member_id": "'mem_1'",
+            agreement: of,
+            "period": period,
+            "due_date": "'2026-09-01'",
+            "amount_cents": cents,
+            "currency": "'aud'",
+            "status": "'open'",
+            "issued_at": f"'2026-09-01 0{hour}:00:00'",
+        }
+        for letter, agreement, of, period, cents, hour in (
+            ("b", "contract_id", "'con_1'", "0", "2500", 1),
+            ("a", "payment_plan_id", "'pp_1'", "1", "900", 2),
+        )
+    ],
+    "charge": [
+        {
+            "id": "'ch_1'",
+            "location_id": "'loc_1'",
+            "invoice_id": "'inv_b'",
+            "generation": "1",
+            "amount_cents": "2500",
+            "currency": "'aud'",
+        }
+    ],
+    "charge_attempt": [
+        {
+            "id": "'att_1'",
+            "location_id": "'loc_1'",
+            "charge_id": "'ch_1'",
+            "payment_method_id": "'pm_1'",
+            "state": "'planned'",
+            "next_check_at": _AT,
+        }
+    ],
+}
+"""One of each kind of row that the migration carries over, as the first version of the program stored them."""
+
+
+def _old_rows() -> Iterator[str]:
+    for table, rows in _ROWS.items():
+        for row in rows:
+            dated = row if table in ("plan_price", "invoice") else {**row, "created_at": _AT}
+            yield f"INSERT INTO {table} ({', '.join(dated)}) VALUES ({', '.join(dated.values())})"
+
+
+def _upgrade(database: Database, revision: str) -> None:
+    config = module._config()
+    with database.writer.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from connector.billing.charges import AttemptState, ChargeAttempt, Payment
-from connector.billing.contracts import AgreementStatus, Contract
+from connector.billing.agreements.contracts import AgreementStatus, Contract
+from connector.billing.collecting.charges import AttemptState, ChargeAttempt, Payment
 from connector.billing.inbox import InboxEvent
 from connector.billing.invoices import Invoice, InvoiceStatus
-from connector.use_cases.read_news import NewsReport, handle_events
-from connector.use_cases.run_due import run_due
+from connector.use_cases.collection.read_news import NewsReport, handle_events
+from connector.use_cases.collection.run_due import run_due
 from tests.support.practice import Practice
 
 
@@ -17,7 +17,7 @@ def test_a_new_card_pays_what_is_overdue_and_the_contract_goes_on(practice: Prac
     """The same payment object is confirmed again, so there is one success for the invoice."""
     person = practice.enrol("pm_card_chargeCustomerFail")
     practice.work()
-    assert practice.all(Contract)[0].status is AgreementStatus.OVERDUE
+    assert practice.all(Contract)[0].status is AgreementStatus.FAILED
 
     practice.sign_up(person, "pm_card_visa")
     practice.work()

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from connector.billing.charges import ChargeAttempt, Payment
-from connector.billing.contracts import Contract
+from connector.billing.agreements.contracts import Contract
+from connector.billing.collecting.charges import ChargeAttempt, Payment
 from connector.billing.inbox import open_events, store
 from connector.billing.invoices import Invoice
 from connector.billing.processor import EventKind, ProcessorEvent
@@ -24,10 +24,10 @@ from connector.ledger.journal import Booking, JournalEntry, balances, post
 from connector.ledger.write_back.models import Leg, WriteBack, WriteBackStep
 from connector.ledger.write_back.queue import assign_patient, step
 from connector.ledger.write_back.states import WriteBackState
-from connector.use_cases.import_members import import_members
-from connector.use_cases.run_due import DueReport, issue_due
-from connector.use_cases.set_up_location import add_location
-from connector.use_cases.verify_ledger import verify_ledger
+from connector.use_cases.books.verify_ledger import verify_ledger
+from connector.use_cases.invoices.issue_due import IssueTally, issue_due
+from connector.use_cases.practice.set_up_location import add_location
+from connector.use_cases.transfer.import_members import import_members
 from tests.support.book import NOW, PRICE, Book, opened_book
 from tests.support.postgres import PostgresServer
 
@@ -39,20 +39,21 @@ def book(postgres: PostgresServer, tmp_path: Path) -> Iterator[Book]:
 
 
 def test_the_whole_book_adds_up(book: Book) -> None:
-    """Location, member, invoice, charge, payment, refund, payout: each with its entry and its write-back."""
+    """Invoice, payment, platform fee, a refund that fails later, payout: each with its entry and its write-back."""
     payment = book.whole_story()
 
     result = verify_ledger(book.context)
     assert result.faults == []
-    assert result.entries == 4
-    # Invoiced and paid and given back: the member owes the amount again.
-    assert result.balances[Account.RECEIVABLE, "aud"] == PRICE.cents
+    assert result.entries == 6
+    # Invoiced, paid, given back, and paid again by that: nothing is owed.
+    assert result.balances[Account.RECEIVABLE, "aud"] == 0
     assert sum(result.balances.values()) == 0
     with book.context.database.read() as session:
-        rows = session.scalars(select(WriteBack).order_by(WriteBack.leg)).all()
+        rows = session.scalars(select(WriteBack).order_by(WriteBack.reference)).all()
     assert [(row.leg, row.amount_cents, row.state) for row in rows] == [
         (Leg.PAYMENT, payment.amount_cents, WriteBackState.UNLINKED),
         (Leg.REVERSAL, payment.amount_cents, WriteBackState.QUEUED),
+        (Leg.PAYMENT, payment.amount_cents, WriteBackState.QUEUED),
     ]
 
 
@@ -80,7 +81,7 @@ def test_runs_at_the_same_time_issue_each_invoice_once(book: Book) -> None:
 
     def run(_: int) -> str:
         try:
-            issue_due(book.context, book.location, DueReport())
+            issue_due(book.context, book.location, IssueTally())
         except IntegrityError:
             return "lost"
         return "done"

@@ -108,7 +108,14 @@ def test_three_d_secure_asks_the_payer_on_session_only(sandbox: Sandbox, outcome
         sandbox.charge(customer, method)
     assert refusal.value.code == "authentication_required"
     intent = sandbox.v1.payment_intents.create(
-        {"amount": 500, "currency": "aud", "customer": customer, "payment_method": method, "confirm": True}
+        {
+            "amount": 500,
+            "currency": "aud",
+            "customer": customer,
+            "payment_method": method,
+            "confirm": True,
+            "return_url": "https://example.org/back",
+        }
     )
     assert intent.status == "requires_action"
     assert intent.next_action is not None

@@ -222,7 +222,7 @@ def test_a_checkout_session_expires_by_the_clock(sandbox: Sandbox) -> None:
             "payment_intents",
             {"amount": "100", "currency": "aud", "application_fee_amount": "10"},
             400,
-            "parameter_unknown",
+            "application_fees_not_allowed",
             "application_fee_amount",
         ),
         (
@@ -269,7 +269,7 @@ def test_requests_without_a_test_key_are_refused(shared: Sandbox, key: str) -> N
 
 
 def test_restricted_keys_work_and_other_accounts_do_not(shared: Sandbox) -> None:
-    """The sandbox is one account without Connect."""
+    """The sandbox is one account, which a platform may name in the header."""
     restricted = shared.http.get("/v1/account", headers={"Authorization": "Bearer rk_test_1"})
     foreign = shared.http.get("/v1/account", headers={"Authorization": f"Bearer {KEY}", "Stripe-Account": "acct_other"})
 

@@ -4,86 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-import httpx
 import pytest
 from pydantic import SecretStr
 
-from connector.billing.charges import ReturnKind
+from connector.billing.collecting.charges import ReturnKind
 from connector.billing.members import MethodKind
-from connector.billing.processor import AuthorisedMethod, ChargeReport, ChargeStatus, EventKind
+from connector.billing.processor import ChargeStatus, EventKind
 from connector.billing.stripe import StripeProcessor
 from connector.errors import AccessDenied, EdgeError, NotSent, OutcomeUnknown, RateLimited, Rejected
-from connector.money import Money
-from connector.sandbox.stripe import create_app
 from connector.settings import StripeSettings
-from tests.support.recorder import Recorder
-from tests.support.stripe_sandbox import serving
-
-MONDAY = datetime(2026, 3, 1, 23, 0, tzinfo=UTC)
-PRICE = Money(2_990, "aud")
-
-
-class Stripe:
-    """A simulated Stripe that is watched, and our processor connected to it."""
-
-    def __init__(self, address: str, recorder: Recorder) -> None:
-        self.address, self.recorder = address, recorder
-        self.http = httpx.Client(base_url=address, trust_env=False)
-        self._processors: list[StripeProcessor] = []
-        self.processor = self.with_key("sk_test_x")
-        self._numbers = iter(range(10_000))
-        self.move_to(MONDAY)
-
-    def with_key(self, key: str) -> StripeProcessor:
-        settings = StripeSettings(secret_key=SecretStr(key), api_base=self.address, timeout_seconds=5)
-        self._processors.append(StripeProcessor(settings))
-        return self._processors[-1]
-
-    def close(self) -> None:
-        self.http.close()
-        for processor in self._processors:
-            processor.close()
-
-    def move_to(self, instant: datetime) -> None:
-        self.http.post("/_sandbox/clock", json={"now": instant.isoformat()}).raise_for_status()
-
-    def fault(self, **fields: object) -> None:
-        self.http.post("/_sandbox/faults", json=fields).raise_for_status()
-
-    def payer(self, name: str) -> tuple[str, AuthorisedMethod]:
-        """A customer who chose this test method on the hosted page."""
-        number = next(self._numbers)
-        customer = self.processor.create_customer(f"cus:{number}", f"mem_{number}")
-        page = self.processor.open_enrolment(f"enrol:{number}", customer, f"con_{number}", "aud")
-        assert self.http.post(page.url, data={"method": name}).status_code == 303
-        found = self.processor.read_enrolment(page.session_id)
-        assert found is not None
-        assert found[0] == f"con_{number}"
-        return customer, found[1]
-
-    def charge(self, name: str) -> ChargeReport:
-        """The two calls of one charge with that test method."""
-        customer, method = self.payer(name)
-        number = next(self._numbers)
-        intent = self.processor.prepare_charge(
-            f"pi:{number}", customer, PRICE, f"ch_{number}", f"inv_{number}", "loc_1"
-        )
-        return self.processor.confirm_charge(f"confirm:{number}", intent, method, PRICE)
+from tests.support.stripe_account import MONDAY, PRICE, WatchedStripe, watched_stripe
 
 
 @pytest.fixture(scope="module")
-def stripe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stripe]:
-    recorder = Recorder(create_app(tmp_path_factory.mktemp("stripe") / "stripe.sqlite3"))
-    with serving(recorder) as address:
-        running = Stripe(address, recorder)
+def stripe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedStripe]:
+    with watched_stripe(tmp_path_factory.mktemp("stripe")) as running:
         yield running
-        running.close()
-        assert recorder.violations() == []
 
 
-def test_a_card_charge_is_settled_with_its_fee_at_once(stripe: Stripe) -> None:
+def test_a_card_charge_is_settled_with_its_fee_at_once(stripe: WatchedStripe) -> None:
     """The confirmation's answer is final for a card and names gross, fee and Stripe's time."""
     report = stripe.charge("pm_card_visa")
 
@@ -104,7 +45,7 @@ def test_a_card_charge_is_settled_with_its_fee_at_once(stripe: Stripe) -> None:
     ],
 )
 def test_a_declined_card_is_a_report_and_not_an_error(
-    stripe: Stripe, method: str, code: str, mandate_dead: bool
+    stripe: WatchedStripe, method: str, code: str, mandate_dead: bool
 ) -> None:
     """The report carries the decline code, and reading the charge again says the same."""
     report = stripe.charge(method)
@@ -122,7 +63,7 @@ def test_a_declined_card_is_a_report_and_not_an_error(
     ],
 )
 def test_a_bank_debit_is_processing_for_days_and_then_decided(
-    stripe: Stripe, method: str, status: ChargeStatus, code: str | None, mandate_dead: bool
+    stripe: WatchedStripe, method: str, status: ChargeStatus, code: str | None, mandate_dead: bool
 ) -> None:
     """BECS answers after two business days; some failures end the payer's authority."""
     report = stripe.charge(method)
@@ -135,7 +76,7 @@ def test_a_bank_debit_is_processing_for_days_and_then_decided(
     assert (later.status, later.failure_code, later.mandate_dead) == (status, code, mandate_dead)
 
 
-def test_the_same_key_gives_the_same_charge_and_the_same_answer(stripe: Stripe) -> None:
+def test_the_same_key_gives_the_same_charge_and_the_same_answer(stripe: WatchedStripe) -> None:
     """A repeat after a lost answer moves no money a second time."""
     customer, method = stripe.payer("pm_card_visa")
 
@@ -146,7 +87,7 @@ def test_the_same_key_gives_the_same_charge_and_the_same_answer(stripe: Stripe) 
     assert reports[0] == reports[1]
 
 
-def test_confirming_under_a_new_key_what_has_succeeded_adopts_the_success(stripe: Stripe) -> None:
+def test_confirming_under_a_new_key_what_has_succeeded_adopts_the_success(stripe: WatchedStripe) -> None:
     """A payment object succeeds once: a later confirmation is refused, and its state is what counts."""
     customer, method = stripe.payer("pm_card_visa")
     intent = stripe.processor.prepare_charge("pi:once", customer, PRICE, "ch_o", "inv_o", "loc_1")
@@ -157,7 +98,7 @@ def test_confirming_under_a_new_key_what_has_succeeded_adopts_the_success(stripe
     assert second == first
 
 
-def test_a_page_that_nobody_completed_is_no_enrolment(stripe: Stripe) -> None:
+def test_a_page_that_nobody_completed_is_no_enrolment(stripe: WatchedStripe) -> None:
     """Opening the page changes nothing."""
     customer = stripe.processor.create_customer("cus:idle", "mem_idle")
     page = stripe.processor.open_enrolment("enrol:idle", customer, "con_idle", "aud")
@@ -167,7 +108,7 @@ def test_a_page_that_nobody_completed_is_no_enrolment(stripe: Stripe) -> None:
     assert "checkout" not in repr(page)
 
 
-def test_an_existing_method_is_adopted_and_a_refused_one_is_named(stripe: Stripe) -> None:
+def test_an_existing_method_is_adopted_and_a_refused_one_is_named(stripe: WatchedStripe) -> None:
     """Methods that exist at Stripe already come in by import; a card that Stripe refuses to attach is refused."""
     customer = stripe.processor.create_customer("cus:adopt", "mem_adopt")
 
@@ -178,7 +119,7 @@ def test_an_existing_method_is_adopted_and_a_refused_one_is_named(stripe: Stripe
         stripe.processor.attach_method("attach:2", customer, "pm_card_visa_chargeDeclinedLostCard")
 
 
-def test_events_come_oldest_first_and_movements_name_their_location(stripe: Stripe) -> None:
+def test_events_come_oldest_first_and_movements_name_their_location(stripe: WatchedStripe) -> None:
     """The feed tells of the charge, and the balance line leads back to invoice and location."""
     before = datetime.fromisoformat(stripe.http.get("/_sandbox/clock").json()["now"])
     report = stripe.charge("pm_card_visa")
@@ -193,7 +134,7 @@ def test_events_come_oldest_first_and_movements_name_their_location(stripe: Stri
     assert [(line.location_id, line.gross) for line in ours] == [("loc_1", PRICE)]
 
 
-def test_a_dispute_is_final_once_the_money_has_left(stripe: Stripe) -> None:
+def test_a_dispute_is_final_once_the_money_has_left(stripe: WatchedStripe) -> None:
     """Amount and fee of a late BECS return are read from the dispute."""
     report = stripe.charge("pm_card_createDispute")
     before = datetime.fromisoformat(stripe.http.get("/_sandbox/clock").json()["now"])
@@ -217,7 +158,7 @@ def test_a_dispute_is_final_once_the_money_has_left(stripe: Stripe) -> None:
     ],
 )
 def test_trouble_on_the_way_is_named_by_what_it_means_and_passes(
-    stripe: Stripe, fault: dict[str, object], error: type[EdgeError]
+    stripe: WatchedStripe, fault: dict[str, object], error: type[EdgeError]
 ) -> None:
     """Each fault has its error class, and the next call works."""
     stripe.fault(method="POST", path="/v1/customers", **fault)
@@ -229,7 +170,7 @@ def test_trouble_on_the_way_is_named_by_what_it_means_and_passes(
     assert stripe.processor.create_customer(f"cus:{fault['kind']}:2", "mem_f").startswith("cus_")
 
 
-def test_a_wrong_key_denies_access(stripe: Stripe) -> None:
+def test_a_wrong_key_denies_access(stripe: WatchedStripe) -> None:
     """Stop all charging, and say what to check."""
     with pytest.raises(AccessDenied, match="key"):
         stripe.with_key("nonsense").create_customer("cus:denied", "mem_d")

@@ -10,11 +10,13 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
 
+from connector.billing.prices import platform_fee
+from connector.billing.prices.platform_fee import DEFAULT_TIERS, FeeCategory
 from connector.ledger import recipes
 from connector.ledger.accounts import Account
 from connector.ledger.journal import Booking, JournalEntry, Posting, balances, post
 from connector.money import Money
-from connector.use_cases.verify_ledger import verify_ledger
+from connector.use_cases.books.verify_ledger import verify_ledger
 from tests.support.book import FEE, NOW, PRICE, Book, opened_book
 
 
@@ -44,22 +46,28 @@ def test_an_empty_book_is_in_order(book: Book) -> None:
 
 
 def test_a_whole_story_is_in_order(book: Book) -> None:
-    """Invoice, payment, refund, payout; every balance follows from them."""
+    """Invoice, payment, its platform fee, a refund that fails later, payout; every balance follows from them."""
     book.whole_story()
 
     result = verify_ledger(book.context)
 
     assert result.faults == []
-    assert result.entries == 4
+    fee = platform_fee.fee(DEFAULT_TIERS["free"], FeeCategory.MEMBERSHIP, PRICE)
+    platform, gst = fee.amount, fee.gst
+    assert result.entries == 6
     assert result.balances == {
-        (Account.RECEIVABLE, "aud"): PRICE.cents,
+        (Account.RECEIVABLE, "aud"): 0,
         (Account.MEMBERSHIP_INCOME, "aud"): -PRICE.cents,
         (Account.PROCESSOR_FEES, "aud"): FEE.cents,
-        (Account.PROCESSOR_CLEARING, "aud"): -FEE.cents - 1_000,
+        (Account.PLATFORM_FEES, "aud"): (platform - gst).cents,
+        (Account.GST_ON_FEES, "aud"): gst.cents,
+        (Account.PLATFORM_PAYABLE, "aud"): -platform.cents,
+        (Account.PROCESSOR_CLEARING, "aud"): PRICE.cents - FEE.cents - 1_000,
         (Account.BANK, "aud"): 1_000,
     }
 
 
+RESTORED = "leg = 'payment' AND reverses_id IS NOT NULL"
 JE = "(SELECT id FROM journal_entry WHERE recipe = '{}')"
 
 
@@ -100,7 +108,14 @@ JE = "(SELECT id FROM journal_entry WHERE recipe = '{}')"
             "The returned payment ret_[^ ]+ has no journal entry",
         ),
         (["DELETE FROM payout"], "The journal entry je_[^ ]+ has no payout"),
-        (["DELETE FROM returned_payment"], "The journal entry je_[^ ]+ has no returned payment"),
+        (
+            ["DELETE FROM undone_return", "DELETE FROM returned_payment"],
+            "The journal entry je_[^ ]+ has no returned payment",
+        ),
+        (["DELETE FROM undone_return"], "The journal entry je_[^ ]+ has no undone return"),
+        (["DELETE FROM platform_fee"], "The journal entry je_[^ ]+ has no platform fee"),
+        (["UPDATE payout SET failed_at = recorded_at"], "The failed payout po_[^ ]+ has no journal entry"),
+        (["UPDATE invoice SET status = 'cancelled'"], "The void invoice inv_[^ ]+ has no journal entry"),
         (
             [
                 f"UPDATE posting SET cents = 2 * cents WHERE entry_id = {JE.format('charge_settled')}",
@@ -130,9 +145,18 @@ JE = "(SELECT id FROM journal_entry WHERE recipe = '{}')"
         (
             [
                 "DELETE FROM write_back_step",
+                f"DELETE FROM write_back WHERE {RESTORED}",
                 "DELETE FROM write_back WHERE leg = 'reversal'",
             ],
             "The returned payment ret_[^ ]+ has no write-back",
+        ),
+        (
+            ["DELETE FROM write_back_step", f"DELETE FROM write_back WHERE {RESTORED}"],
+            "The undone return und_[^ ]+ has no write-back",
+        ),
+        (
+            [f"UPDATE write_back SET amount_cents = 1 WHERE {RESTORED}"],
+            "The write-back of the undone return und_[^ ]+ has another amount",
         ),
         (
             ["DELETE FROM write_back_step", "DELETE FROM write_back"],

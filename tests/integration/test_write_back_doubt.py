@@ -17,7 +17,7 @@ from connector.pms_adapters.open_dental.adapter import OpenDentalAdapter
 from connector.pms_adapters.open_dental.settings import OpenDentalSettings
 from connector.pms_adapters.port import ConnectionContext
 from connector.pms_adapters.records import PaymentCommand, Receipt
-from connector.use_cases.link_members import link_by_person, unlink_by_person
+from connector.use_cases.books.link_members import link_by_person, unlink_by_person
 from tests.support.practice import Practice
 from tests.support.practice_setup import HastyOpenDental, running_practice
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
@@ -12,11 +12,22 @@ from typing import cast
 from sqlalchemy import select
 
 from connector import ids
-from connector.billing.charges import Charge, Payment, Payout, ReturnKind
+from connector.billing.activity import remember
+from connector.billing.agreements.contracts import Contract
 from connector.billing.clinics import Location
-from connector.billing.contracts import Contract
+from connector.billing.collecting.charges import Charge, Payment, Payout, ReturnKind
 from connector.billing.members import MethodKind, PaymentMethod
-from connector.billing.processor import ChargeReport, ChargeStatus, PaymentProcessor, ReturnReport, Settlement
+from connector.billing.offers.benefit_uses import BenefitUse
+from connector.billing.prices.platform_fees import FeeStatement
+from connector.billing.processor import (
+    ChargeReport,
+    ChargeStatus,
+    MoneyBack,
+    PaymentProcessor,
+    ReturnReport,
+    ReturnState,
+    Settlement,
+)
 from connector.clock import MovableClock, business_date
 from connector.database.engine import Database
 from connector.database.migrate import prepare
@@ -24,11 +35,12 @@ from connector.ledger import recipes
 from connector.ledger.journal import Booking, post
 from connector.money import Money
 from connector.reconciliation.models import DayClose
+from connector.use_cases.collection.settle_charge import settle_charge
 from connector.use_cases.context import Context, PmsConnections
-from connector.use_cases.import_members import import_members
-from connector.use_cases.record_return import record_return
-from connector.use_cases.run_due import DueReport, issue_due
-from connector.use_cases.settle_charge import settle_charge
+from connector.use_cases.invoices.issue_due import IssueTally, issue_due
+from connector.use_cases.members.enrol_member import activate
+from connector.use_cases.returns.record_return import record_return
+from connector.use_cases.transfer.import_members import import_members
 from tests.support.leura import added_leura
 
 NOW = datetime(2026, 11, 20, 22, 0, tzinfo=UTC)
@@ -70,7 +82,7 @@ class Book:
         clock = cast("MovableClock", self.context.clock)
         while business_date(clock.now(), self.location.zone) < due:
             clock.advance(timedelta(days=1))
-        issue_due(self.context, self.location, DueReport())
+        issue_due(self.context, self.location, IssueTally())
         with self.context.database.read() as session:
             return session.scalars(select(Charge.id).order_by(Charge.created_at.desc()).limit(1)).one()
 
@@ -102,6 +114,13 @@ class Book:
         )
         record_return(self.context, ReturnKind.REFUND, refund_id)
         return refund_id
+
+    def refund_fails(self, refund_id: str) -> None:
+        """The processor reports that the payer's bank did not take the refund after all."""
+        report = self.outside.returns[refund_id]
+        back = MoneyBack(report.amount, Money.zero("aud"), self.context.clock.now())
+        self.outside.returns[refund_id] = replace(report, final=False, state=ReturnState.FAILED, back=back)
+        record_return(self.context, ReturnKind.REFUND, refund_id)
 
     def pay_out(self, amount: Money) -> None:
         """Stripe has moved money to the bank."""
@@ -137,10 +156,39 @@ class Book:
     def whole_story(self) -> Payment:
         """At least one row in every table of what has happened: paid, given back, paid out, closed."""
         payment = self.pay(self.issue())
-        self.refund(payment)
+        self.refund_fails(self.refund(payment))
         self.pay_out(Money(1_000, "aud"))
         self.close_today()
+        self._side_stories(payment)
         return payment
+
+    def _side_stories(self, payment: Payment) -> None:
+        """A visit, and the statement of the platform's fees."""
+        now, today = self.context.clock.now(), payment.business_date
+        with self.context.database.unit_of_work() as session:
+            money = {"location_id": self.location.id, "currency": "aud", "amount_cents": 100}
+            session.add_all(
+                [
+                    BenefitUse(
+                        id=ids.new_id("use"),
+                        member_id=self.member_id,
+                        procedure_code="012",
+                        quantity=1,
+                        used_on=today,
+                        actor="person:test",
+                        recorded_at=now,
+                    ),
+                    FeeStatement(
+                        id=ids.new_id("fst"),
+                        month=today.replace(day=1),
+                        payments=1,
+                        gst_cents=6,
+                        created_at=now,
+                        **money,
+                    ),
+                ]
+            )
+            remember(session, self.member_id, "Visited", now)
 
 
 @contextmanager
@@ -169,7 +217,7 @@ def _member(context: Context, location: Location, folder: Path) -> tuple[str, st
     now = context.clock.now()
     with context.database.unit_of_work() as session:
         contract = session.scalars(select(Contract)).one()
-        contract.activate(business_date(now, location.zone))
+        activate(session, location, contract, now)
         session.add(
             PaymentMethod(
                 id=ids.new_id("pm"),

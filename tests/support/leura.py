@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from connector.billing.clinics import Location
 from connector.use_cases.context import Context
-from connector.use_cases.set_up_location import add_location
+from connector.use_cases.practice.set_up_location import add_location
 
 
 def added_leura(context: Context, pms_settings: Mapping[str, str]) -> Location:

@@ -24,11 +24,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from connector import ids
+from connector.billing.agreements.schedule import Frequency
 from connector.billing.clinics import Location
-from connector.billing.contracts import AgreementStatus, Contract
 from connector.billing.members import Member
-from connector.billing.plans import plan_by_name
-from connector.billing.schedule import Frequency
+from connector.billing.offers.plans import offered_version, plan_by_name
+from connector.billing.policy import changed
 from connector.clock import MovableClock
 from connector.database.base import Base
 from connector.ledger.write_back.engine import Tally
@@ -36,13 +36,14 @@ from connector.ledger.write_back.models import Leg, WriteBack, WriteBackStep
 from connector.ledger.write_back.states import WAITING, WriteBackState
 from connector.sandbox.demo.judge import Verdict, judge
 from connector.sandbox.demo.processes import Sandbox
+from connector.use_cases.books.link_members import link_by_person
+from connector.use_cases.books.verify_ledger import verify_ledger
+from connector.use_cases.books.work_write_backs import work_write_backs
+from connector.use_cases.collection.read_news import read_news
+from connector.use_cases.collection.run_due import run_due
 from connector.use_cases.context import Context
-from connector.use_cases.enrol_member import invite_member
-from connector.use_cases.link_members import link_by_person
-from connector.use_cases.read_news import read_news
-from connector.use_cases.run_due import run_due
-from connector.use_cases.verify_ledger import verify_ledger
-from connector.use_cases.work_write_backs import work_write_backs
+from connector.use_cases.members.draft_contract import draft_contract
+from connector.use_cases.members.enrol_member import invite_member
 from tests.support.servers import Server
 
 KEY = "sk_test_practice"
@@ -105,15 +106,25 @@ class Practice:
         plan: str = "Essential",
         frequency: Frequency = Frequency.MONTHLY,
         linked: bool = True,
+        adopted: bool = False,
     ) -> Enrolled:
-        """The next patient joins: signs up on the hosted page unless `method` is None, is linked if `linked`."""
+        """The next patient joins: signs up on the hosted page unless `method` is None, is linked if `linked`.
+
+        `adopted`: was a member before, on another system, so there is no first charge that could fail.
+        """
         number, self._enrolled = self._enrolled, self._enrolled + 1
-        person = self._sign_contract(number, plan, frequency)
+        person = self._sign_contract(number, plan, frequency, adopted=adopted)
         if method:
             self.sign_up(person, method)
         if linked:
             self.link(person)
         return person
+
+    def set_policy(self, **changes: str) -> None:
+        """Change billing settings of the location, e.g. `set_policy(catch_up="all")`."""
+        with self.context.database.unit_of_work() as session:
+            location = session.get_one(Location, self.location.id)
+            location.settings = changed(location.settings, changes)
 
     def sign_up(self, person: Enrolled, method: str) -> None:
         """Choose a payment method on the hosted page of a pending contract."""
@@ -236,7 +247,7 @@ class Practice:
         assert set(self.states()) == {WriteBackState.CONFIRMED}
         assert self.judge().entries == len(self.states())
 
-    def _sign_contract(self, number: int, plan_name: str, frequency: Frequency) -> Enrolled:
+    def _sign_contract(self, number: int, plan_name: str, frequency: Frequency, *, adopted: bool) -> Enrolled:
         given, family, born = person_of(number)
         now = self.clock.now()
         member = Member(
@@ -246,25 +257,16 @@ class Practice:
             given_name=given,
             family_name=family,
             date_of_birth=born,
+            email=f"{given}.{family}@example.com".lower(),
             created_at=now,
         )
         with self.context.database.unit_of_work() as session:
             plan = plan_by_name(session, self.location, plan_name)
-            price = plan.price(frequency, self.location.currency)
-            contract = Contract(
-                id=ids.new_id("con"),
-                location_id=self.location.id,
-                member_id=member.id,
-                plan_id=plan.id,
-                frequency=frequency,
-                price_cents=price.cents,
-                currency=price.currency,
-                status=AgreementStatus.PENDING,
-                created_at=now,
-            )
-            session.add(member)
-            session.flush()
-            session.add(contract)
+            offer = plan, offered_version(session, plan)
+            contract, cover = draft_contract(self.location, member.id, offer, frequency, now, adopted=adopted)
+            for row in (member, contract, cover):
+                session.add(row)
+                session.flush()
         return Enrolled(member.id, contract.id, str(FIRST_PATIENT + number))
 
 

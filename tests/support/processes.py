@@ -29,10 +29,10 @@ from connector.ledger.write_back.states import WAITING
 from connector.sandbox.demo.judge import Verdict, judge
 from connector.sandbox.demo.processes import Sandbox, running
 from connector.settings import Settings, StripeSettings
-from connector.use_cases.read_news import read_news
-from connector.use_cases.run_due import run_due
-from connector.use_cases.verify_ledger import Verification, verify_ledger
-from connector.use_cases.work_write_backs import work_write_backs
+from connector.use_cases.books.verify_ledger import Verification, verify_ledger
+from connector.use_cases.books.work_write_backs import work_write_backs
+from connector.use_cases.collection.read_news import read_news
+from connector.use_cases.collection.run_due import run_due
 
 KEY = "sk_test_processes"
 SLUG = "leura"

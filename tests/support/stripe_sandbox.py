@@ -85,7 +85,7 @@ class Sandbox:
         self, customer: str, method: str, cents: int = 2900, key: str = "", **extra: Any
     ) -> stripe.PaymentIntent:
         """The two calls of a scheduled charge."""
-        create: Any = {"amount": cents, "currency": "aud", "customer": customer, **extra}
+        create: Any = {"amount": cents, "currency": "aud", "customer": customer, "capture_method": "automatic", **extra}
         intent = self.v1.payment_intents.create(create)
         options: Any = {"idempotency_key": key} if key else {}
         confirm: Any = {"payment_method": method, "off_session": True, "amount_to_confirm": cents}

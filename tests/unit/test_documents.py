@@ -31,7 +31,7 @@ def test_the_example_file_shows_every_setting_with_its_default(tmp_path: Path, m
         if hasattr(model, "model_fields_set")
         for key in type(model).model_fields
     }
-    assert wanted - shown == {"stripe.secret_key", "clock.now"}
+    assert wanted - shown == {"stripe.secret_key", "stripe.webhook_secret", "clock.now"}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from connector.billing.clinics import Location
-from connector.billing.plans import MembershipPlan
-from connector.billing.schedule import Frequency
+from connector.billing.offers.plan_files import starter
+from connector.billing.offers.plans import MembershipPlan
 from connector.cli import account, locations, main
 from connector.cli.context import actor
 from connector.cli.output import fail, print_csv, print_json, print_table, visible
 from connector.errors import DomainError
 from connector.ledger.write_back.queue import CONNECTOR
-from connector.use_cases.import_members import FILE_MAX, import_members
-from connector.use_cases.set_up_location import add_location, add_plan
+from connector.use_cases.practice.set_up_location import add_location, add_plan
+from connector.use_cases.transfer.import_members import FILE_MAX, import_members
 from tests.support.book import Book, opened_book
 
 CLEAR_SCREEN = "\x1b[2J\x9b31m\u202eetirw\x00\x7f"
@@ -163,7 +163,7 @@ def test_a_name_is_one_short_printable_line(book: Book, name: str) -> None:
     with pytest.raises(DomainError, match="name"):
         add_location(book.context, slug="new", name="New", clinic=name or "\t", **others)  # type: ignore[arg-type]
     with pytest.raises(DomainError, match="name"):
-        add_plan(book.context, location_slug="leura", name=name, prices={Frequency.MONTHLY: "5"})
+        add_plan(book.context, location_slug="leura", name=name, terms=starter("essential"))
 
     with book.context.database.read() as session:
         assert session.scalars(select(Location.slug)).all() == ["leura"]

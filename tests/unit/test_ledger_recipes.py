@@ -24,14 +24,34 @@ def aud(cents: int) -> Money:
     ("entry", "recipe", "legs"),
     [
         (
-            recipes.invoice_issued("inv_1", aud(2_990), A.MEMBERSHIP_INCOME),
+            recipes.invoice_issued("inv_1", {A.MEMBERSHIP_INCOME: aud(2_990)}),
             Recipe.INVOICE_ISSUED,
             {A.RECEIVABLE: 2_990, A.MEMBERSHIP_INCOME: -2_990},
         ),
         (
-            recipes.invoice_issued("inv_2", aud(500), A.INSTALMENT_INCOME),
+            recipes.invoice_issued("inv_2", {A.INSTALMENT_INCOME: aud(500), A.GST_PAYABLE: aud(50)}),
             Recipe.INVOICE_ISSUED,
-            {A.RECEIVABLE: 500, A.INSTALMENT_INCOME: -500},
+            {A.RECEIVABLE: 550, A.INSTALMENT_INCOME: -500, A.GST_PAYABLE: -50},
+        ),
+        (
+            recipes.invoice_cancelled("inv_2", {A.INSTALMENT_INCOME: aud(500)}),
+            Recipe.INVOICE_CANCELLED,
+            {A.RECEIVABLE: -500, A.INSTALMENT_INCOME: 500},
+        ),
+        (
+            recipes.charge_settled("pay_3", aud(2_990), aud(81), aud(150)),
+            Recipe.CHARGE_SETTLED,
+            {A.PROCESSOR_CLEARING: 2_759, A.PROCESSOR_FEES: 81, A.PLATFORM_PAYABLE: 150, A.RECEIVABLE: -2_990},
+        ),
+        (
+            recipes.return_undone("un_1", aud(2_990), aud(2_500)),
+            Recipe.RETURN_UNDONE,
+            {A.RECEIVABLE: -2_990, A.PROCESSOR_FEES: -2_500, A.PROCESSOR_CLEARING: 5_490},
+        ),
+        (
+            recipes.platform_fee("pay_3", aud(150), aud(9)),
+            Recipe.PLATFORM_FEE,
+            {A.PLATFORM_FEES: 141, A.GST_ON_FEES: 9, A.PLATFORM_PAYABLE: -150},
         ),
         (
             recipes.charge_settled("pay_1", aud(2_990), aud(81)),
@@ -53,12 +73,18 @@ def aud(cents: int) -> Money:
             Recipe.DISPUTE,
             {A.RECEIVABLE: 2_990, A.PROCESSOR_FEES: 2_500, A.PROCESSOR_CLEARING: -5_490},
         ),
+        (recipes.bank_refund("ret_3", aud(500)), Recipe.BANK_REFUND, {A.RECEIVABLE: 500, A.BANK: -500}),
         (
             recipes.processor_fee("txn_1", aud(300)),
             Recipe.PROCESSOR_FEE,
             {A.PROCESSOR_FEES: 300, A.PROCESSOR_CLEARING: -300},
         ),
         (recipes.payout("po_1", aud(9_000)), Recipe.PAYOUT, {A.BANK: 9_000, A.PROCESSOR_CLEARING: -9_000}),
+        (
+            recipes.payout_failed("po_1", aud(9_000)),
+            Recipe.PAYOUT_FAILED,
+            {A.BANK: -9_000, A.PROCESSOR_CLEARING: 9_000},
+        ),
     ],
 )
 def test_each_event_has_its_accounts(entry: Entry, recipe: Recipe, legs: dict[Account, int]) -> None:
@@ -73,10 +99,15 @@ def test_every_entry_balances(cents: int, fee: int, income: Account) -> None:
     """Also a fee above the amount, and no fee at all; a leg of nothing is left out."""
     amount, cost = aud(cents), aud(fee)
     entries = [
-        recipes.invoice_issued("a", amount, income),
+        recipes.invoice_issued("a", {income: amount}),
+        recipes.invoice_cancelled("a", {income: amount}),
+        recipes.return_undone("g", amount, cost),
+        recipes.platform_fee("b", amount, min(cost, amount)),
+        recipes.payout_failed("f", amount),
         recipes.charge_settled("b", amount, cost),
         recipes.refund("c", amount, cost),
         recipes.dispute("d", amount, cost),
+        recipes.bank_refund("h", amount),
         recipes.processor_fee("e", amount),
         recipes.payout("f", amount),
     ]
@@ -92,7 +123,7 @@ def test_a_payment_given_back_leaves_the_member_owing_again(cents: int, fee: int
     """Invoice, payment and dispute together: the debt is there again, and the fees are what it cost."""
     balance = dict.fromkeys(Account, 0)
     for entry in (
-        recipes.invoice_issued("inv", aud(cents), A.MEMBERSHIP_INCOME),
+        recipes.invoice_issued("inv", {A.MEMBERSHIP_INCOME: aud(cents)}),
         recipes.charge_settled("pay", aud(cents), aud(fee)),
         recipes.dispute("ret", aud(cents), aud(fee)),
     ):

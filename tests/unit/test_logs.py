@@ -26,7 +26,6 @@ from connector.errors import DomainError
 from connector.logs import configure, redact
 from connector.pms_adapters.records import PmsPatient
 from connector.settings import LogSettings
-from connector.use_cases import tables  # noqa: F401  (loads all models)
 
 NAME = "Winifred Achterberg"
 EMAIL = "winifred@example.com"

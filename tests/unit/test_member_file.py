@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.billing.member_cells import MemberFileRules, MemberRow, holds_card_number, person_key
-from connector.billing.member_file import CONTINUED_MAX, LINE_MAX, RefusedRow, read_member_file
-from connector.billing.schedule import Frequency
+from connector.billing.agreements.schedule import Frequency
+from connector.billing.intake.csv_rows import CONTINUED_MAX, LINE_MAX, RefusedRow
+from connector.billing.intake.member_cells import MemberFileRules, MemberRow, holds_card_number, person_key
+from connector.billing.intake.member_file import read_member_file
 from connector.errors import DomainError
 
 TODAY = date(2026, 11, 21)
@@ -217,8 +218,9 @@ def test_a_file_that_cannot_be_used_is_refused_as_a_whole(content: bytes, messag
         ("email", "ada@example.com,Ada,Nguyen", "ADA@example.com,ada, NGUYEN", "id"),
         ("id", "7,Ada,Nguyen", "8,Ada,Nguyen", ""),
         ("stripe_payment_method", "pm_1,Ada,Nguyen", "pm_1,Bea,Lee", "stripe_payment_method"),
+        ("stripe_customer", "cus_1,Ada,Nguyen", "cus_1,Bea,Lee", "stripe_customer"),
     ],
-    ids=["id", "person without id", "person with another id", "payment method"],
+    ids=["id", "person without id", "person with another id", "payment method", "customer"],
 )
 def test_a_duplicate_is_refused_and_names_the_first_line(header: str, first: str, second: str, column: str) -> None:
     """The same id, person or payment method is taken once; who comes first is taken."""

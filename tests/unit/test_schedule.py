@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.billing.contracts import AgreementStatus, Contract, PaymentPlan
-from connector.billing.schedule import Frequency, due_date, instalment, instalments
+from connector.billing.agreements.contracts import AgreementStatus, Contract
+from connector.billing.agreements.payment_plans import PaymentPlan
+from connector.billing.agreements.schedule import Frequency, due_date, instalment, instalments
 from connector.clock import business_date, day_bounds, zone
 from connector.money import Money
 
@@ -144,7 +145,7 @@ def test_a_contract_has_due_dates_once_it_has_started() -> None:
     with pytest.raises(ValueError, match="not started"):
         contract.due_date(0)
 
-    contract.activate(date(2027, 1, 31))
+    contract.activate(date(2027, 1, 31), date(2027, 1, 31))
 
     assert contract.status is AgreementStatus.ACTIVE
     assert (contract.next_period, contract.next_due) == (0, date(2027, 1, 31))
@@ -180,7 +181,15 @@ def test_instalments_add_up_and_each_can_be_computed_alone(
     """The whole schedule and a single instalment never disagree, nor does the stored plan."""
     cents, count = agreed
     total = Money(cents, "aud")
-    plan = PaymentPlan(total_cents=cents, currency="aud", instalment_count=count, anchor=anchor, frequency=frequency)
+    plan = PaymentPlan(
+        total_cents=cents,
+        deposit_cents=0,
+        currency="aud",
+        instalment_count=count,
+        anchor=anchor,
+        anchor_number=1,
+        frequency=frequency,
+    )
 
     schedule = list(instalments(total, count, anchor, frequency))
 

@@ -1,47 +1,52 @@
-"""Stripe's objects in billing's words. Pure; the only module that reads their fields."""
+"""Stripe's objects in billing's words: accounts, methods, charges and events. Pure, as `money_mapping` is."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import stripe
 
-from connector.billing.charges import ReturnKind
 from connector.billing.members import MethodKind
 from connector.billing.processor import (
+    AccountReport,
     AuthorisedMethod,
     ChargeReport,
     ChargeStatus,
     EventKind,
-    Movement,
-    PayoutReport,
     ProcessorEvent,
-    ReturnReport,
-    Settlement,
 )
 from connector.billing.stripe.client import word
+from connector.billing.stripe.money_mapping import id_of, instant, settlement
 from connector.errors import UnexpectedResponse
-from connector.money import Money
 
 EVENT_KINDS = {
     "payment_intent.succeeded": EventKind.CHARGE,
     "payment_intent.payment_failed": EventKind.CHARGE,
     "payment_intent.processing": EventKind.CHARGE,
     "payment_intent.canceled": EventKind.CHARGE,
+    "payment_intent.requires_action": EventKind.CHARGE,
+    "payment_intent.amount_capturable_updated": EventKind.CHARGE,
     "checkout.session.completed": EventKind.ENROLMENT,
     "refund.created": EventKind.REFUND,
     "refund.updated": EventKind.REFUND,
+    "refund.failed": EventKind.REFUND,
     "charge.dispute.created": EventKind.DISPUTE,
     "charge.dispute.funds_withdrawn": EventKind.DISPUTE,
+    "charge.dispute.funds_reinstated": EventKind.DISPUTE,
     "charge.dispute.closed": EventKind.DISPUTE,
     "payout.paid": EventKind.PAYOUT,
+    "payout.failed": EventKind.PAYOUT,
+    "mandate.updated": EventKind.MANDATE,
+    "payment_method.automatically_updated": EventKind.METHOD,
+    "payment_method.detached": EventKind.METHOD,
 }
 """Event types that are read; Stripe allows at most 20 in one list."""
 
 _STATUS = {
     "requires_payment_method": ChargeStatus.OPEN,
     "requires_confirmation": ChargeStatus.OPEN,
-    "requires_action": ChargeStatus.OPEN,
+    "requires_action": ChargeStatus.NEEDS_PAYER,
+    "requires_capture": ChargeStatus.AUTHORISED,
     "processing": ChargeStatus.PROCESSING,
     "succeeded": ChargeStatus.SUCCEEDED,
     "canceled": ChargeStatus.CANCELLED,
@@ -59,9 +64,19 @@ _MANDATE_ENDS = frozenset(
 )
 """BECS failures after which the direct debit request is dead (Stripe: BECS failure codes)."""
 
+_REFUSED_BY_PAYER = "payment_intent_authentication_failure"
 
-def instant(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
+
+def account(stripe_account: stripe.Account, *, live: bool) -> AccountReport:
+    """A capability that Stripe does not list is one that the account does not have."""
+    able = stripe_account.to_dict().get("capabilities") or {}
+    return AccountReport(
+        charges_enabled=bool(stripe_account.charges_enabled),
+        card=able.get("card_payments") == "active",
+        becs=able.get("au_becs_debit_payments") == "active",
+        currency=stripe_account.default_currency or "",
+        live=live,
+    )
 
 
 def method(payment_method: stripe.PaymentMethod, mandate_id: str | None) -> AuthorisedMethod:
@@ -72,52 +87,42 @@ def method(payment_method: stripe.PaymentMethod, mandate_id: str | None) -> Auth
         raise UnexpectedResponse(
             f"Stripe returned a payment method of the unknown type {payment_method.type!r}."
         ) from None
-    return AuthorisedMethod(kind, payment_method.id, mandate_id, str(details.get("last4", "")))
+    return AuthorisedMethod(
+        kind,
+        payment_method.id,
+        mandate_id,
+        str(details.get("last4", "")),
+        brand=details.get("brand"),
+        exp_month=details.get("exp_month"),
+        exp_year=details.get("exp_year"),
+        fingerprint=details.get("fingerprint"),
+    )
 
 
 def charge_report(intent: stripe.PaymentIntent) -> ChargeReport:
     """Read a PaymentIntent that was expanded down to its balance transaction."""
-    status = _STATUS.get(intent.status)
-    if status is None:
-        raise UnexpectedResponse(f"Stripe returned a payment of the unknown status {intent.status!r}.")
-    if status is ChargeStatus.SUCCEEDED:
-        return ChargeReport(intent.id, status, settlement=_settlement(intent))
-    error = intent.last_payment_error
-    if error is None:
-        return ChargeReport(intent.id, status)
-    code = _failure_code(getattr(error, "decline_code", None), error.code)
-    return ChargeReport(
-        intent.id,
-        status,
-        failure_code=code,
-        failed_charge_id=_id(intent.latest_charge),
-        mandate_dead=code in _MANDATE_ENDS,
-    )
+    match _STATUS.get(intent.status):
+        case None:
+            raise UnexpectedResponse(f"Stripe returned a payment of the unknown status {intent.status!r}.")
+        case ChargeStatus.SUCCEEDED as status:
+            return ChargeReport(intent.id, status, settlement=settlement(intent))
+        case ChargeStatus.NEEDS_PAYER as status:
+            action = intent.next_action.to_dict() if intent.next_action else {}
+            return ChargeReport(intent.id, status, payer_url=(action.get("redirect_to_url") or {}).get("url"))
+        case ChargeStatus.AUTHORISED as status:
+            return ChargeReport(intent.id, status, capture_before=_capture_before(intent))
+        case ChargeStatus.PROCESSING as status:
+            return ChargeReport(intent.id, status)
+        case status:
+            error = intent.last_payment_error
+            if error is None:
+                return ChargeReport(intent.id, status)
+            return _failed(intent.id, status, error, id_of(intent.latest_charge))
 
 
 def decline(processor_id: str, error: stripe.CardError) -> ChargeReport:
     """A 402 answer to a confirmation: the attempt failed and no money moved."""
-    details = error.error
-    code = _failure_code(getattr(details, "decline_code", None), error.code)
-    failed = getattr(details, "charge", None)
-    return ChargeReport(
-        processor_id, ChargeStatus.OPEN, failure_code=code, failed_charge_id=failed, mandate_dead=code in _MANDATE_ENDS
-    )
-
-
-def _failure_code(decline_code: str | None, code: str | None) -> str:
-    found = decline_code or code
-    return word(found) if found else "unknown"
-
-
-def _settlement(intent: stripe.PaymentIntent) -> Settlement:
-    charge = intent.latest_charge
-    if not isinstance(charge, stripe.Charge) or not isinstance(charge.balance_transaction, stripe.BalanceTransaction):
-        raise UnexpectedResponse("Stripe returned a succeeded payment without its balance transaction.")
-    line = charge.balance_transaction
-    return Settlement(
-        charge.id, Money(line.amount, line.currency), Money(line.fee, line.currency), instant(line.created)
-    )
+    return _failed(processor_id, ChargeStatus.OPEN, error.error, None)
 
 
 def event(stripe_event: stripe.Event) -> ProcessorEvent:
@@ -126,63 +131,36 @@ def event(stripe_event: stripe.Event) -> ProcessorEvent:
     return ProcessorEvent(stripe_event.id, kind, stripe_event.type, object_id, instant(stripe_event.created))
 
 
-def refund(stripe_refund: stripe.Refund) -> ReturnReport:
-    line = stripe_refund.balance_transaction
-    fee = line.fee if isinstance(line, stripe.BalanceTransaction) else 0
-    at = line.created if isinstance(line, stripe.BalanceTransaction) else stripe_refund.created
-    return ReturnReport(
-        stripe_refund.id,
-        ReturnKind.REFUND,
-        _id(stripe_refund.payment_intent) or "",
-        _id(stripe_refund.charge) or "",
-        Money(stripe_refund.amount, stripe_refund.currency),
-        Money(fee, stripe_refund.currency),
-        instant(at),
-        final=stripe_refund.status == "succeeded",
+def _failed(
+    processor_id: str,
+    status: ChargeStatus,
+    error: stripe.ErrorObject | stripe.PaymentIntent.LastPaymentError | None,
+    latest_charge: str | None,
+) -> ChargeReport:
+    details = error.to_dict() if error else {}
+    code = _word(details.get("decline_code")) or _word(details.get("code")) or "unknown"
+    # A payer who refuses at the bank's page leaves no charge: the latest one is of an earlier attempt.
+    failed = details.get("charge") or (None if code == _REFUSED_BY_PAYER else latest_charge)
+    return ChargeReport(
+        processor_id,
+        status,
+        failure_code=code,
+        failed_charge_id=failed,
+        mandate_dead=code in _MANDATE_ENDS,
+        advice_code=_word(details.get("advice_code")),
+        network_advice_code=_word(details.get("network_advice_code")),
+        network_decline_code=_word(details.get("network_decline_code")),
     )
 
 
-def dispute(stripe_dispute: stripe.Dispute) -> ReturnReport:
-    """A dispute is final for the ledger once its balance transaction exists: then the money has left."""
-    withdrawn = [line for line in stripe_dispute.balance_transactions if line.amount < 0]
-    return ReturnReport(
-        stripe_dispute.id,
-        ReturnKind.DISPUTE,
-        _id(stripe_dispute.payment_intent) or "",
-        _id(stripe_dispute.charge) or "",
-        Money(stripe_dispute.amount, stripe_dispute.currency),
-        Money(sum(line.fee for line in withdrawn), stripe_dispute.currency),
-        instant(withdrawn[0].created if withdrawn else stripe_dispute.created),
-        final=bool(withdrawn),
-    )
+def _word(value: object) -> str | None:
+    return word(value) if value else None
 
 
-def payout(stripe_payout: stripe.Payout) -> PayoutReport:
-    return PayoutReport(
-        stripe_payout.id,
-        Money(stripe_payout.amount, stripe_payout.currency),
-        instant(stripe_payout.arrival_date).date(),
-        paid=stripe_payout.status == "paid",
-    )
-
-
-def movement(line: stripe.BalanceTransaction) -> Movement:
-    source = line.source
-    details = {} if source is None or isinstance(source, str) else source.to_dict()
-    metadata = details.get("metadata") or {}
-    return Movement(
-        line.id,
-        line.type,
-        _id(source) or "",
-        Money(line.amount, line.currency),
-        Money(line.fee, line.currency),
-        instant(line.created),
-        metadata.get("location_id"),
-        metadata.get("invoice_id"),
-        final=details.get("status") not in ("pending", "failed", "canceled"),
-    )
-
-
-def _id(reference: object) -> str | None:
-    """The id of something that Stripe gives as an id or as the object itself."""
-    return reference if reference is None or isinstance(reference, str) else str(reference.id)  # type: ignore[attr-defined]
+def _capture_before(intent: stripe.PaymentIntent) -> datetime | None:
+    charge = intent.latest_charge
+    if not isinstance(charge, stripe.Charge) or charge.payment_method_details is None:
+        raise UnexpectedResponse("Stripe returned a hold without its charge.")
+    card = charge.payment_method_details.card
+    until = card.to_dict().get("capture_before") if card else None
+    return instant(until) if until else None

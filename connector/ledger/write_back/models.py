@@ -26,7 +26,7 @@ class WriteBack(Base):
 
     __tablename__ = "write_back"
     __table_args__ = (
-        UniqueConstraint("source_id", "leg"),
+        UniqueConstraint("source_id", "leg", "member_id"),
         UniqueConstraint("location_id", "pms_entry_id"),
         CheckConstraint("amount_cents > 0", name="amount_positive"),
         Index("ix_write_back_work", "location_id", "state", "next_attempt_at"),
@@ -38,7 +38,7 @@ class WriteBack(Base):
     location_id: Mapped[str] = mapped_column(ForeignKey("location.id"))
     member_id: Mapped[str] = mapped_column(ForeignKey("member.id"))
     source_id: Mapped[str]
-    """The payment or returned payment that is written; with the leg, the key that makes the row unique."""
+    """The payment or returned payment that is written; with leg and member, the key that makes the row unique."""
     leg: Mapped[Leg] = mapped_column(state_column(Leg))
     reverses_id: Mapped[str | None] = mapped_column(ForeignKey("write_back.id"))
     reference: Mapped[str] = mapped_column(unique=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from connector.errors import AccessDenied, EdgeError, NotSent, Rejected, Unsupported
 from connector.ledger.write_back.evidence import Evidence, Finding
-from connector.ledger.write_back.models import WriteBack
+from connector.ledger.write_back.models import Leg, WriteBack
 from connector.ledger.write_back.states import WriteBackState
 from connector.pms_adapters.manifest import Manifest
 
@@ -98,8 +98,9 @@ def refused(row: WriteBack, error: EdgeError, manifest: Manifest, now: datetime)
 
 
 def reversal_by_hand(row: WriteBack) -> Change:
-    """The reversal of a payment that was marked as recorded."""
-    return Change(row, S.HELD, "Its payment was typed in by hand: reverse it by hand, then mark this as recorded.")
+    """What takes back an entry that was marked as recorded."""
+    entry = "payment" if row.leg is Leg.REVERSAL else "reversal"
+    return Change(row, S.HELD, f"Its {entry} was typed in by hand: reverse it by hand, then mark this as recorded.")
 
 
 def unclear(row: WriteBack, reason: str, manifest: Manifest, now: datetime) -> Change:

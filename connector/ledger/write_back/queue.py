@@ -72,7 +72,7 @@ def _row(order: Order, patient_id: str | None, now: datetime) -> dict[str, Any]:
         "payment_type": order.payment_type,
         "note": order.note,
         "automatic": order.automatic,
-        # A reversal waits for its original instead of a link, and goes where that one went.
+        # What takes an entry back waits for that one instead of a link, and goes where it went.
         "state": S.QUEUED if order.reverses_id else _entry_state(order.automatic, patient_id),
         "pms_patient_id": patient_id,
         "next_attempt_at": now,

@@ -13,6 +13,8 @@ from typing import Any
 from connector.sandbox.demo.processes import Sandbox
 
 PAGE = 100
+MARK_LENGTH = 22
+"""Of our mark; letters and numbers may follow it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,29 +30,39 @@ class Verdict:
     unexplained_cents: int
 
 
+Direction = tuple[str, bool]
+"""A charge, by our mark without what follows it, and whether money came in (True) or went back."""
+
+
 def judge(stripe: Sandbox, key: str, office: Sandbox, waiting: Mapping[str, int]) -> Verdict:
-    """`waiting` maps our reference to the signed cents that are listed as not yet in the practice system."""
+    """`waiting` maps our reference to the signed cents that are listed as not yet in the practice system.
+
+    A household's payment stands in several ledgers, so entries are added up by charge and direction.
+    """
     taken, returned = _stripe_money(stripe, key)
     rows = list(_our_rows(office.get("/_sandbox/payments")["payments"]))
     entries = Counter(reference for reference, _ in rows)
-    written: Counter[str] = Counter()
+    shown: Counter[Direction] = Counter()
     for reference, cents in rows:
-        written[reference] += cents
+        shown[_direction(reference)] += cents
+    for reference, cents in waiting.items():
+        if reference not in entries:
+            shown[_direction(reference)] += cents
     expected = {**taken, **returned}
-    lost = [reference for reference in expected if reference not in entries and reference not in waiting]
-    unexplained = 0
-    for reference in expected.keys() | written.keys():
-        explained = written[reference] + (0 if reference in entries else waiting.get(reference, 0))
-        unexplained += abs(expected.get(reference, 0) - explained)
     return Verdict(
         charges_succeeded=len(taken),
         charged_cents=sum(taken.values()),
         entries=len(rows),
-        written_cents=sum(written.values()),
+        written_cents=sum(cents for _, cents in rows),
         duplicates_in_pms=sum(count - 1 for count in entries.values()),
-        lost=len(lost),
-        unexplained_cents=unexplained,
+        lost=len([direction for direction in expected if direction not in shown]),
+        unexplained_cents=sum(abs(expected.get(it, 0) - shown[it]) for it in expected.keys() | shown.keys()),
     )
+
+
+def _direction(reference: str) -> Direction:
+    """What a reference is about. An entry that takes a return back belongs to what went back."""
+    return reference[:MARK_LENGTH], not any(letter in reference[MARK_LENGTH:] for letter in "RU")
 
 
 def _our_rows(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, int]]:
@@ -67,24 +79,26 @@ def _our_rows(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, int]]:
             yield reference, int(row["cents"])
 
 
-def _stripe_money(stripe: Sandbox, key: str) -> tuple[dict[str, int], dict[str, int]]:
-    """Cents taken and, negative, given back, under the references that the practice system should show."""
-    taken: dict[str, int] = {}
+def _stripe_money(stripe: Sandbox, key: str) -> tuple[dict[Direction, int], dict[Direction, int]]:
+    """Cents taken and, negative, given back, of each charge. What is only held on a card was not taken."""
+    taken: dict[Direction, int] = {}
     by_charge: dict[str, str] = {}
     for charge in _listed(stripe, key, "charges"):
-        if charge["status"] == "succeeded":
-            reference = "SP" + str(charge["metadata"]["charge_id"]).partition("_")[2]
-            # A second success for the same invoice has a reference of its own only if it is another charge of ours.
-            taken[reference] = taken.get(reference, 0) + int(charge["amount"])
-            by_charge[charge["id"]] = reference
-    given = [r for r in _listed(stripe, key, "refunds") if r["status"] == "succeeded" and r["charge"] in by_charge]
-    given += [d for d in _listed(stripe, key, "disputes") if d["charge"] in by_charge and d["balance_transactions"]]
-    returned: dict[str, int] = {}
-    numbers: Counter[str] = Counter()
-    for item in sorted(given, key=lambda item: int(item["created"])):
-        reference = by_charge[item["charge"]]
-        numbers[reference] += 1
-        returned[f"{reference}R{numbers[reference]}"] = -int(item["amount"])
+        if charge["status"] == "succeeded" and charge["captured"]:
+            mark = "SP" + str(charge["metadata"]["charge_id"]).partition("_")[2]
+            # A second success for the same invoice has a mark of its own only if it is another charge of ours.
+            taken[mark, True] = taken.get((mark, True), 0) + int(charge["amount_captured"])
+            by_charge[charge["id"]] = mark
+    returned: dict[Direction, int] = {}
+    for refund in _listed(stripe, key, "refunds"):
+        if refund["status"] == "succeeded" and refund["charge"] in by_charge:
+            mark = by_charge[refund["charge"]]
+            returned[mark, False] = returned.get((mark, False), 0) - int(refund["amount"])
+    for dispute in _listed(stripe, key, "disputes"):
+        if dispute["charge"] in by_charge and dispute["balance_transactions"]:
+            mark = by_charge[dispute["charge"]]
+            gone = sum(int(line["amount"]) for line in dispute["balance_transactions"])
+            returned[mark, False] = returned.get((mark, False), 0) + gone
     return taken, returned
 
 

@@ -14,8 +14,8 @@ from typing import Any
 from pydantic import SecretStr
 from sqlalchemy import func, select
 
-from connector.billing.charges import Payment
 from connector.billing.clinics import Location
+from connector.billing.collecting.charges import Payment
 from connector.billing.members import Member
 from connector.clock import MovableClock, zone
 from connector.daemon.application import application
@@ -32,12 +32,12 @@ from connector.sandbox.demo.practice import patient_file, write_member_files
 from connector.sandbox.demo.processes import Sandbox, running
 from connector.sandbox.demo.story import FIRST_DAY, OPENS, Story
 from connector.settings import LogSettings, Settings, StripeSettings
+from connector.use_cases.books.link_members import link_members
+from connector.use_cases.books.report_day import report_day
+from connector.use_cases.books.verify_ledger import verify_ledger
 from connector.use_cases.context import Context
-from connector.use_cases.import_members import import_members
-from connector.use_cases.link_members import link_members
-from connector.use_cases.report_day import report_day
-from connector.use_cases.set_up_location import add_location
-from connector.use_cases.verify_ledger import verify_ledger
+from connector.use_cases.practice.set_up_location import add_location
+from connector.use_cases.transfer.import_members import import_members
 
 KEY = "sk_test_demo"
 SLUG = "demo"

@@ -8,11 +8,11 @@ from datetime import date, datetime, time, timedelta
 
 from sqlalchemy import func, select
 
-from connector.billing.charges import Payment
+from connector.billing.agreements.contracts import AgreementStatus, Contract
+from connector.billing.agreements.schedule import Frequency
 from connector.billing.clinics import Location
-from connector.billing.contracts import AgreementStatus, Contract
+from connector.billing.collecting.charges import Payment
 from connector.billing.members import Member
-from connector.billing.schedule import Frequency
 from connector.clock import MovableClock
 from connector.ledger.write_back.models import WriteBack
 from connector.ledger.write_back.states import WAITING, WriteBackState
@@ -20,12 +20,12 @@ from connector.matching.models import LinkReview, PatientLink
 from connector.money import Money
 from connector.sandbox.demo.practice import method_of
 from connector.sandbox.demo.processes import Sandbox
+from connector.use_cases.books.link_members import link_by_person
+from connector.use_cases.books.work_write_backs import work_write_backs
+from connector.use_cases.collection.read_news import read_news
+from connector.use_cases.collection.run_due import run_due
 from connector.use_cases.context import Context
-from connector.use_cases.enrol_member import invite_member, start_payment_plan
-from connector.use_cases.link_members import link_by_person
-from connector.use_cases.read_news import read_news
-from connector.use_cases.run_due import run_due
-from connector.use_cases.work_write_backs import work_write_backs
+from connector.use_cases.members.enrol_member import invite_member, start_payment_plan
 
 FIRST_DAY = date(2026, 8, 31)
 DAYS = 91

@@ -83,6 +83,7 @@ class Api:
         """The sandbox at this moment, with everything done that was due."""
         world = World(self._store, int(self._clock.now().timestamp()), str(request.base_url).removesuffix("v1/"))
         world.request_id = new_id("req")
+        world.from_platform = "Stripe-Account" in request.headers
         world.idempotency_key = request.headers.get("Idempotency-Key") if request.method == "POST" else None
         lifecycle.run_due(self._store, world.now, world.base_url)
         return world

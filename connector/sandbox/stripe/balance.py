@@ -13,7 +13,7 @@ from connector.sandbox.stripe import calendar
 from connector.sandbox.stripe.errors import Document, invalid
 from connector.sandbox.stripe.methods import BECS
 from connector.sandbox.stripe.params import Params
-from connector.sandbox.stripe.world import World, filters, instants
+from connector.sandbox.stripe.world import APPLICATION_ID, World, filters, instants
 
 CURRENCY = "aud"
 CARD_RATE = Decimal("1.75")
@@ -33,6 +33,7 @@ _CATEGORIES = {
     "payment_failure_refund": "charge_failure",
     "adjustment": "dispute",
     "payout": "payout",
+    "payout_failure": "payout_reversal",
 }
 
 
@@ -50,11 +51,27 @@ def settlement(world: World, settled: int | None = None) -> int:
 
 
 def post(
-    world: World, kind: str, amount: int, source: str, *, fee: int = 0, available_on: int | None = None
+    world: World,
+    kind: str,
+    amount: int,
+    source: str,
+    *,
+    fee: int = 0,
+    application_fee: int = 0,
+    available_on: int | None = None,
 ) -> Document:
-    """Book one movement. Without `available_on` it counts at once; a payout is planned for when it counts."""
+    """Book one movement, less Stripe's fee and the platform's.
+
+    Without `available_on` it counts at once; a payout is planned for when it counts.
+    """
     available = world.now if available_on is None else available_on
-    details = [{"amount": fee, "application": None, "currency": CURRENCY, "description": "Fee", "type": "stripe_fee"}]
+    parts = (("stripe_fee", fee, None), ("application_fee", application_fee, APPLICATION_ID))
+    details = [
+        {"amount": part, "application": application, "currency": CURRENCY, "description": "Fee", "type": kind_of_fee}
+        for kind_of_fee, part, application in parts
+        if part
+    ]
+    kept = fee + application_fee
     transaction = world.make(
         "balance_transaction",
         "txn",
@@ -62,9 +79,9 @@ def post(
         available_on=available,
         balance_type="payments",
         currency=CURRENCY,
-        fee=fee,
-        fee_details=details if fee else [],
-        net=amount - fee,
+        fee=kept,
+        fee_details=details,
+        net=amount - kept,
         reporting_category=_CATEGORIES[kind],
         source=source,
         status="available" if available <= world.now else "pending",
@@ -116,10 +133,25 @@ def run_payout(world: World, _target: str) -> None:
 def payout_arrives(world: World, payout_id: str) -> None:
     """The bank has the money; from now on the payout can be itemised."""
     payout = world.load("payout", payout_id)
+    if payout["status"] != "in_transit":
+        return
     payout |= {"status": "paid", "reconciliation_status": "completed"}
     world.save(payout)
     world.emit("payout.paid", payout)
     world.emit("payout.reconciliation_completed", payout)
+
+
+def payout_fails(world: World, payout_id: str, reason: str) -> Document:
+    """The bank has sent the money back, perhaps days after it arrived: it joins the next payout."""
+    payout = world.load("payout", payout_id, "payout")
+    if payout["status"] not in ("in_transit", "paid"):
+        raise invalid(f"The payout {payout_id} has failed already.", "payout")
+    movement = post(world, "payout_failure", payout["amount"], payout_id)
+    payout |= {"status": "failed", "failure_code": reason, "failure_message": "The bank returned the payout."}
+    payout["failure_balance_transaction"] = movement["id"]
+    world.save(payout)
+    world.emit("payout.failed", payout)
+    return payout
 
 
 def list_transactions(world: World, params: Params) -> Document:

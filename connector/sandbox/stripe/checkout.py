@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from connector.sandbox.stripe import customers, payment_methods, setup_intents
+from connector.sandbox.stripe.account import offered_types
 from connector.sandbox.stripe.errors import Document, invalid
 from connector.sandbox.stripe.methods import TEST_METHODS
 from connector.sandbox.stripe.params import Params
-from connector.sandbox.stripe.payment_intents import OFFERED, offered_types
 from connector.sandbox.stripe.world import World, filters, live_customer, merge_metadata
 
 LIFE_SECONDS = 24 * 3600
@@ -21,7 +21,7 @@ def create(world: World, params: Params) -> Document:
         raise invalid("expires_at must be between 30 minutes and 24 hours from now.", "expires_at")
     if "customer" in params:
         live_customer(world, params["customer"], "customer")
-    types = offered_types(params, OFFERED)
+    types = offered_types(world, params)
     if "allowed_payment_method_types" not in params and "currency" not in params:
         raise invalid("Missing required param: currency.", "currency", "parameter_missing")
     data = params.get("setup_intent_data", {})
@@ -38,6 +38,7 @@ def create(world: World, params: Params) -> Document:
             "shipping_address": None,
             "submit": None,
             "terms_of_service_acceptance": None,
+            **params.get("custom_text", {}),
         },
         expires_at=expires_at,
         mode="setup",

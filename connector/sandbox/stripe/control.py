@@ -1,8 +1,9 @@
-"""The sandbox's own endpoints under `/_sandbox/`: the clock, disputes on demand, totals for an independent judge."""
+"""The sandbox's own endpoints under `/_sandbox/`: the clock, happenings, totals for an independent judge."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,12 +12,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from connector.sandbox.clock import SandboxClock
-from connector.sandbox.stripe import disputes, lifecycle
-from connector.sandbox.stripe.errors import ApiError
+from connector.sandbox.stripe import lifecycle
+from connector.sandbox.stripe.errors import ApiError, Document
+from connector.sandbox.stripe.happenings import HAPPENINGS
 from connector.sandbox.stripe.idempotency import error_document
+from connector.sandbox.stripe.params import Params
 from connector.sandbox.stripe.store import Store
 from connector.sandbox.stripe.webhooks import Deliveries
-from connector.sandbox.stripe.world import World
+from connector.sandbox.stripe.world import World, public
 
 _CLOCK = "clock"
 
@@ -31,7 +34,7 @@ def restore_clock(store: Store) -> SandboxClock:
 
 
 def routes(store: Store, clock: SandboxClock, deliveries: Deliveries) -> list[Route]:
-    """`/_sandbox/clock`, `/_sandbox/disputes` and `/_sandbox/totals`."""
+    """`/_sandbox/clock`, `/_sandbox/totals`, and a path for each thing that can be made to happen."""
 
     async def time_of_day(request: Request) -> Response:
         count = 0
@@ -46,22 +49,21 @@ def routes(store: Store, clock: SandboxClock, deliveries: Deliveries) -> list[Ro
         deliveries.wake()
         return JSONResponse({"now": clock.now().astimezone(UTC).isoformat(), "ran": count})
 
-    async def dispute(request: Request) -> Response:
-        fields = await request.json()
-        now = int(clock.now().timestamp())
-        world = World(store, now, str(request.base_url))
-        lifecycle.run_due(store, now, world.base_url)
-        try:
-            with store.transaction():
-                charge_id = fields.get("charge")
-                if charge_id is None:
-                    intent = world.load("payment_intent", str(fields.get("payment_intent")), "payment_intent")
-                    charge_id = str(intent["latest_charge"])
-                opened = disputes.open_dispute(world, charge_id, fields.get("reason", "fraudulent"))
-        except ApiError as refusal:
-            return JSONResponse(error_document(refusal), refusal.status)
-        deliveries.wake()
-        return JSONResponse(opened)
+    def happening(happen: Callable[[World, Params], Document]) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            fields = await request.json()
+            now = int(clock.now().timestamp())
+            world = World(store, now, str(request.base_url))
+            lifecycle.run_due(store, now, world.base_url)
+            try:
+                with store.transaction():
+                    found = happen(world, fields)
+            except ApiError as refusal:
+                return JSONResponse(error_document(refusal), refusal.status)
+            deliveries.wake()
+            return JSONResponse(public(found))
+
+        return answer
 
     async def sums(request: Request) -> Response:
         lifecycle.run_due(store, int(clock.now().timestamp()), str(request.base_url))
@@ -69,7 +71,7 @@ def routes(store: Store, clock: SandboxClock, deliveries: Deliveries) -> list[Ro
 
     return [
         Route("/_sandbox/clock", time_of_day, methods=["GET", "POST"]),
-        Route("/_sandbox/disputes", dispute, methods=["POST"]),
+        *(Route(f"/_sandbox/{name}", happening(happen), methods=["POST"]) for name, happen in HAPPENINGS.items()),
         Route("/_sandbox/totals", sums, methods=["GET"]),
     ]
 

@@ -11,8 +11,8 @@ from connector.sandbox.stripe.world import World, filters, public
 EVIDENCE_SECONDS = 7 * 86400
 
 
-def open_dispute(world: World, charge_id: str, reason: str) -> Document:
-    """The payer's bank takes a charge back: amount and fee leave the balance at once."""
+def open_dispute(world: World, charge_id: str, reason: str, *, inquiry: bool = False) -> Document:
+    """The payer's bank takes a charge back: amount and fee leave the balance at once. An inquiry only asks."""
     record = world.load("charge", charge_id, "charge")
     if record["status"] != "succeeded" or not record["captured"] or record["disputed"]:
         raise invalid(f"Charge {charge_id} cannot be disputed now.", "charge")
@@ -33,21 +33,54 @@ def open_dispute(world: World, charge_id: str, reason: str) -> Document:
             "submission_count": 0,
             "submission_method": "not_submitted",
         },
-        is_charge_refundable=False,
+        balance_transactions=[],
+        is_charge_refundable=inquiry,
         payment_intent=record["payment_intent"],
         reason=reason,
-        status="lost" if final else "needs_response",
+        status="warning_needs_response" if inquiry else "lost" if final else "needs_response",
     )
-    amount = -record["amount_captured"]
-    movement = balance.post(world, "adjustment", amount, dispute["id"], fee=balance.DISPUTE_FEE)
-    dispute["balance_transactions"] = [public(movement)]
+    if not inquiry:
+        _withdraw(world, dispute)
     world.save(dispute)
     world.save({**record, "disputed": True})
     world.emit("charge.dispute.created", dispute)
-    world.emit("charge.dispute.funds_withdrawn", dispute)
+    if not inquiry:
+        world.emit("charge.dispute.funds_withdrawn", dispute)
     if final:
         world.emit("charge.dispute.closed", dispute)
     return dispute
+
+
+def escalate(world: World, dispute_id: str) -> Document:
+    """The answers did not satisfy the bank: the inquiry becomes a dispute, and the money leaves now."""
+    dispute = world.load("dispute", dispute_id, "dispute")
+    if dispute["status"] != "warning_needs_response":
+        raise invalid("This is no open inquiry.", "dispute")
+    _withdraw(world, dispute)
+    dispute |= {"status": "needs_response", "is_charge_refundable": False}
+    world.save(dispute)
+    world.emit("charge.dispute.updated", dispute)
+    world.emit("charge.dispute.funds_withdrawn", dispute)
+    return dispute
+
+
+def win(world: World, dispute_id: str) -> Document:
+    """The payer's bank decides for us: amount and fee come back."""
+    dispute = world.load("dispute", dispute_id, "dispute")
+    if dispute["status"] != "needs_response":
+        raise invalid("This dispute cannot be won any more.", "dispute")
+    movement = balance.post(world, "adjustment", dispute["amount"], dispute_id, fee=-balance.DISPUTE_FEE)
+    dispute["balance_transactions"].append(public(movement))
+    dispute |= {"status": "won", "is_charge_refundable": True}
+    world.save(dispute)
+    world.emit("charge.dispute.funds_reinstated", dispute)
+    world.emit("charge.dispute.closed", dispute)
+    return dispute
+
+
+def _withdraw(world: World, dispute: Document) -> None:
+    movement = balance.post(world, "adjustment", -dispute["amount"], dispute["id"], fee=balance.DISPUTE_FEE)
+    dispute["balance_transactions"].append(public(movement))
 
 
 def close(world: World, _params: Params, dispute_id: str) -> Document:

@@ -7,7 +7,7 @@ from typing import Any
 from connector.ids import new_id
 from connector.sandbox.stripe.errors import Document, invalid
 from connector.sandbox.stripe.params import Params
-from connector.sandbox.stripe.world import ACCOUNT_ID, World, merge_metadata
+from connector.sandbox.stripe.world import World, merge_metadata
 
 RETENTION_SECONDS = 30 * 86400
 
@@ -43,6 +43,7 @@ def create_endpoint(world: World, params: Params) -> Document:
         enabled_events=params["enabled_events"],
         status="enabled",
         url=params["url"],
+        _connect=params.get("connect", False),
         _secret=f"whsec_{new_id('s')[2:]}",
     )
     merge_metadata(endpoint, params)
@@ -66,23 +67,6 @@ def delete_endpoint(world: World, _params: Params, endpoint_id: str) -> Document
     world.store.connection.execute("DELETE FROM object WHERE id = ?", (endpoint_id,))
     world.store.connection.execute("DELETE FROM delivery WHERE endpoint = ?", (endpoint_id,))
     return {"id": endpoint_id, "object": "webhook_endpoint", "deleted": True}
-
-
-def account(_world: World, _params: Params) -> Document:
-    """GET /v1/account."""
-    active = {"au_becs_debit_payments": "active", "card_payments": "active", "transfers": "active"}
-    return {
-        "id": ACCOUNT_ID,
-        "object": "account",
-        "capabilities": active,
-        "charges_enabled": True,
-        "country": "AU",
-        "default_currency": "aud",
-        "details_submitted": True,
-        "metadata": {},
-        "payouts_enabled": True,
-        "type": "standard",
-    }
 
 
 def _matching_types(world: World, prefix: str) -> list[str]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from html import escape
 
+from starlette.datastructures import URL
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from connector.sandbox.stripe import charging, checkout
-from connector.sandbox.stripe.errors import ApiError
+from connector.sandbox.stripe.errors import ApiError, Document
 from connector.sandbox.stripe.methods import BECS, TEST_METHODS
 from connector.sandbox.stripe.world import World
 
@@ -36,13 +37,13 @@ def routes(world_of: WorldOf, after: Callable[[], None]) -> list[Route]:
                 "This page is no longer available", "<p>Ask for a new link.</p>", 404 if session is None else 410
             )
         if request.method == "GET":
-            return _page("Save a payment method", _choices(session["payment_method_types"]))
+            return _page("Save a payment method", _choices(session))
         try:
             with world.store.transaction():
                 target = checkout.complete(world, session, name)
         except ApiError as refusal:
             notice = f'<p role="alert">{escape(str(refusal))}</p>'
-            return _page("Save a payment method", notice + _choices(session["payment_method_types"]), refusal.status)
+            return _page("Save a payment method", notice + _choices(session), refusal.status)
         after()
         return RedirectResponse(target, 303)
 
@@ -50,15 +51,17 @@ def routes(world_of: WorldOf, after: Callable[[], None]) -> list[Route]:
         passed = (await request.form()).get("outcome") == "success"
         world = world_of(request)
         intent = world.store.get("payment_intent", request.path_params["intent"])
-        if intent is None or intent["status"] != "requires_action":
+        if intent is None or intent["status"] != "requires_action" or not intent["_return_url"]:
             return _page("Nothing to confirm", "<p>This payment needs no confirmation.</p>", 404)
         if request.method == "GET":
             return _page("Your bank asks: is this you?", _buttons())
         with world.store.transaction():
             charging.authenticated(world, intent, passed=passed)
         after()
-        target = intent.get("_return_url")
-        return RedirectResponse(target, 303) if target else _page("Thank you", "<p>You can close this page.</p>")
+        # Stripe tells the browser who comes back from what; none of it may be believed there.
+        told = {"payment_intent": intent["id"], "payment_intent_client_secret": intent["client_secret"]}
+        told["redirect_status"] = "succeeded" if passed else "failed"
+        return RedirectResponse(str(URL(intent["_return_url"]).include_query_params(**told)), 303)
 
     return [
         Route("/c/pay/{session}", pay, methods=["GET", "POST"]),
@@ -66,16 +69,18 @@ def routes(world_of: WorldOf, after: Callable[[], None]) -> list[Route]:
     ]
 
 
-def _choices(types: list[str]) -> str:
+def _choices(session: Document) -> str:
     options = "".join(
         f'<option value="{name}">{"Bank account" if behaviour.type == BECS else "Card"}: {name}</option>'
         for name, behaviour in TEST_METHODS.items()
-        if behaviour.type in types
+        if behaviour.type in session["payment_method_types"]
     )
+    message = (session["custom_text"]["submit"] or {}).get("message", "")
     return (
         '<form method="post"><label>Test payment method<br>'
         f'<select name="method">{options}</select></label><br>'
         "<p>By saving a bank account you accept the Direct Debit Request.</p><button>Save</button></form>"
+        f"<p>{escape(message)}</p>"
     )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from connector.sandbox.stripe import balance, charging, checkout, refunds
+from connector.sandbox.stripe import balance, charging, checkout, debits, refunds
 from connector.sandbox.stripe.store import Store
 from connector.sandbox.stripe.world import World
 
 _ACTIONS: Mapping[str, Callable[[World, str], None]] = {
-    "becs_result": charging.becs_result,
+    "becs_result": debits.becs_result,
+    "capture_settles": charging.capture_settles,
     "hold_expires": charging.hold_expires,
     "payout": balance.run_payout,
     "payout_arrives": balance.payout_arrives,

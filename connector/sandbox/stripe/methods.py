@@ -8,16 +8,18 @@
 | `pm_card_chargeDeclinedExpiredCard`, `…ProcessingError` | refused already when attached |
 | `pm_card_authenticationRequired` | every charge needs 3-D Secure; off session it is refused |
 | `pm_card_createDispute` | succeeds, then is disputed as fraudulent |
-| `pm_card_refundFail` | succeeds; a refund fails a day after it was made |
+| `pm_card_refundFail`, `pm_card_refundFailLate` | succeeds; a refund fails a day or thirty after it was made |
 | `pm_card_apiError` | a charge ends in a 500 that is kept for its idempotency key; nothing has changed |
 | `pm_card_decline_CODE` | attaches, then every charge is declined with CODE (`DECLINE_CODES`) |
+| `pm_card_networkAdvice_NN` | every charge is declined with do_not_honor and Mastercard's advice NN |
 | `pm_card_declineOnce_CODE`, `pm_card_declineTwice_CODE` | declined once or twice, then succeeds |
 | `pm_becs_success` | every debit succeeds after two business days |
 | `pm_becs_fail_CODE` | every debit comes back with CODE (`BECS_FAILURES`) |
 | `pm_becs_failOnce_CODE`, `pm_becs_failTwice_CODE` | debits come back once or twice, then succeed |
 | `pm_becs_dispute` | succeeds, then is disputed, which is final |
 
-Names with an underscore before CODE, `pm_card_apiError`, `pm_card_refundFail` and the `pm_becs_` ones exist only here.
+Names with an underscore before CODE or NN, `pm_card_apiError`, both of `pm_card_refundFail` and all that begin with
+`pm_becs_` exist only here.
 """
 
 from __future__ import annotations
@@ -73,6 +75,9 @@ DECLINE_CODES: Mapping[str, str | None] = {
 }
 """Decline codes of cards and the advice that comes with each."""
 
+NETWORK_ADVICE = ("01", "02", "03", "21", "24", "25", "26", "27", "28", "29", "30", "40", "41")
+"""What Mastercard may advise after a decline, in its merchant advice codes."""
+
 OWN_ERROR_CODES = frozenset({"authentication_required", "expired_card", "incorrect_cvc", "incorrect_number"}) | {
     "incorrect_zip",
     "invalid_cvc",
@@ -107,7 +112,8 @@ class Behaviour:
     failures_left: int | None = None
     refused_at_attach: bool = False
     disputed_as: str | None = None
-    refund_fails: bool = False
+    refund_fails_after_days: int | None = None
+    network_advice: str | None = None
     breaks: bool = False
 
     def plan(self) -> dict[str, Any]:
@@ -132,7 +138,8 @@ def _table() -> dict[str, Behaviour]:
         "pm_card_chargeCustomerFail": Behaviour(last4="0341", failure="generic_decline"),
         "pm_card_authenticationRequired": Behaviour(last4="3184", failure="authentication_required"),
         "pm_card_createDispute": Behaviour(last4="0259", disputed_as="fraudulent"),
-        "pm_card_refundFail": Behaviour(last4="5126", refund_fails=True),
+        "pm_card_refundFail": Behaviour(last4="5126", refund_fails_after_days=1),
+        "pm_card_refundFailLate": Behaviour(last4="5127", refund_fails_after_days=30),
         "pm_card_apiError": Behaviour(last4="0500", breaks=True),
         "pm_becs_success": Behaviour(BECS, "", "3456"),
         "pm_becs_dispute": Behaviour(BECS, "", "6660", disputed_as="debit_not_authorized"),
@@ -140,6 +147,10 @@ def _table() -> dict[str, Behaviour]:
     methods |= {
         name: Behaviour(last4=last4, failure=code, refused_at_attach=True) for name, (code, last4) in refused.items()
     }
+    for advice in NETWORK_ADVICE:
+        methods[f"pm_card_networkAdvice_{advice}"] = Behaviour(
+            brand="mastercard", last4="4444", failure="do_not_honor", network_advice=advice
+        )
     for times, left in (("", None), ("Once", 1), ("Twice", 2)):
         for code in DECLINE_CODES:
             methods[f"pm_card_decline{times}_{code}"] = Behaviour(last4="0341", failure=code, failures_left=left)

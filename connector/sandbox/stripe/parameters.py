@@ -1,6 +1,6 @@
 """The parameters that each simulated endpoint accepts; anything else is refused as unknown.
 
-Connect is not simulated, so application fees and transfers are among what is refused, as on an account without it.
+Of Connect there are direct charges with application fees; transfers and the like are refused as unknown.
 """
 
 from __future__ import annotations
@@ -98,6 +98,7 @@ _SESSION: Fields = {
     "customer_email": Text(),
     "expires_at": Whole(),
     "locale": Text(),
+    "custom_text": Group({"submit": Group({"message": Text(1000, required=True)})}),
     "metadata": Labels(),
     "mode": Choice(("setup",), required=True),
     "setup_intent_data": Group({"description": Text(1000), "metadata": Labels()}),
@@ -106,6 +107,7 @@ _SESSION: Fields = {
 _WEBHOOK: Fields = {
     **_EXPAND,
     "api_version": Text(),
+    "connect": Flag(),
     "description": Text(),
     "enabled_events": Items(Text(), 300, required=True),
     "metadata": Labels(),
@@ -155,6 +157,7 @@ PARAMETERS: Mapping[str, Fields] = {
         **_CONFIRM,
         "amount": Whole(1, CENTS_MAX, required=True),
         "capture_method": _CAPTURE_METHOD,
+        "application_fee_amount": Whole(1, CENTS_MAX),
         "confirm": Flag(),
         "currency": Text(3, required=True),
     },
@@ -162,6 +165,7 @@ PARAMETERS: Mapping[str, Fields] = {
     "POST /v1/payment_intents/{intent}": {
         **_INTENT,
         "amount": Whole(1, CENTS_MAX),
+        "application_fee_amount": Whole(1, CENTS_MAX),
         "capture_method": _CAPTURE_METHOD,
         "currency": Text(3),
     },
@@ -169,6 +173,7 @@ PARAMETERS: Mapping[str, Fields] = {
     "POST /v1/payment_intents/{intent}/capture": {
         **_EXPAND,
         "amount_to_capture": Whole(1, CENTS_MAX),
+        "application_fee_amount": Whole(1, CENTS_MAX),
         "metadata": Labels(),
         "statement_descriptor": Text(22),
         "statement_descriptor_suffix": Text(22),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from connector.sandbox.stripe import charging, payment_methods
+from connector.sandbox.stripe.account import check_charges, offered_types
 from connector.sandbox.stripe.errors import Document, invalid, unexpected_state
 from connector.sandbox.stripe.methods import BECS, CARD
 from connector.sandbox.stripe.params import Params
-from connector.sandbox.stripe.world import World, filters, live_customer, merge_metadata, public
+from connector.sandbox.stripe.world import APPLICATION_ID, World, filters, live_customer, merge_metadata, public
 
-OFFERED = (CARD, BECS)
-"""The payment method types that the account has switched on."""
 CENTS_MIN = 50
 _CHANGEABLE = ("requires_payment_method", "requires_confirmation", "requires_action")
 _PLAIN = ("description", "receipt_email", "setup_future_usage", "statement_descriptor", "statement_descriptor_suffix")
@@ -32,7 +31,7 @@ def create(world: World, params: Params) -> Document:
         confirmation_method="automatic",
         currency=params["currency"].lower(),
         status="requires_payment_method",
-        payment_method_types=offered_types(params, OFFERED),
+        payment_method_types=offered_types(world, params),
         payment_method_options={},
     )
     if "allowed_payment_method_types" in params:
@@ -54,9 +53,10 @@ def update(world: World, params: Params, intent_id: str) -> Document:
         intent["amount"] = params.get("amount", intent["amount"])
         intent["currency"] = str(params.get("currency", intent["currency"])).lower()
         _check_amount(intent["amount"], intent["currency"])
+        _check_application_fee(intent["application_fee_amount"], intent["amount"])
     intent["capture_method"] = params.get("capture_method", intent["capture_method"])
     if "allowed_payment_method_types" in params:
-        intent["payment_method_types"] = offered_types(params, OFFERED)
+        intent["payment_method_types"] = offered_types(world, params)
     _apply(world, intent, params)
     return world.save(intent)
 
@@ -70,7 +70,7 @@ def confirm(world: World, params: Params, intent_id: str) -> Document:
         message = f"amount_to_confirm does not match the amount of this PaymentIntent ({intent['amount']})."
         raise invalid(message, "amount_to_confirm", "payment_intent_invalid_parameter", payment_intent=public(intent))
     if "allowed_payment_method_types" in params:
-        intent["payment_method_types"] = offered_types(params, OFFERED)
+        intent["payment_method_types"] = offered_types(world, params)
     intent["capture_method"] = params.get("capture_method", intent["capture_method"])
     _apply(world, intent, {name: value for name, value in params.items() if name != "payment_method"})
     return _confirm(world, intent, params)
@@ -85,6 +85,7 @@ def capture(world: World, params: Params, intent_id: str) -> Document:
     if amount > intent["amount_capturable"]:
         message = f"The amount to capture is greater than the authorised amount ({intent['amount_capturable']})."
         raise invalid(message, "amount_to_capture", "amount_too_large")
+    _set_application_fee(world, intent, params, amount)
     merge_metadata(intent, params)
     record = world.load("charge", intent["latest_charge"])
     return charging.settle_card(world, intent, record, amount)
@@ -118,20 +119,11 @@ def list_charges(world: World, params: Params) -> Document:
     return world.page("charge", "/v1/charges", params, filters(params, "customer", "payment_intent"))
 
 
-def offered_types(params: Params, offered: tuple[str, ...]) -> list[str]:
-    """What of the allowed types this account can offer. Raises ApiError when nothing is left."""
-    allowed = params.get("allowed_payment_method_types", offered)
-    types = [name for name in offered if name in allowed]
-    if not types:
-        message = "None of the allowed payment method types can be used on this account."
-        raise invalid(message, "allowed_payment_method_types", "payment_method_not_available")
-    return types
-
-
 def _apply(world: World, intent: Document, params: Params) -> None:
     for name in _PLAIN:
         if name in params:
             intent[name] = params[name] or None
+    _set_application_fee(world, intent, params, intent["amount"])
     if "payment_method_options" in params:
         intent["payment_method_options"] = params["payment_method_options"]
     if "customer" in params:
@@ -155,6 +147,7 @@ def _confirm(world: World, intent: Document, params: Params) -> Document:
         raise invalid(message, "statement_descriptor")
     if method["type"] == BECS and intent["capture_method"] == "manual":
         raise invalid("au_becs_debit does not support capture_method=manual.", "capture_method")
+    check_charges(world)
     off_session = params.get("off_session", False) is not False
     if off_session and "return_url" in params:
         raise invalid("return_url cannot be given with off_session.", "return_url")
@@ -179,6 +172,21 @@ def _usable(world: World, intent: Document, method_id: str) -> Document:
     if method["type"] == BECS and intent["currency"] != "aud":
         raise invalid("au_becs_debit takes aud only.", "currency", "payment_method_currency_mismatch")
     return method
+
+
+def _set_application_fee(world: World, intent: Document, params: Params, amount: int) -> None:
+    if "application_fee_amount" not in params:
+        return
+    if not world.from_platform:
+        message = "Only a platform that acts for a connected account can take an application fee: send Stripe-Account."
+        raise invalid(message, "application_fee_amount", "application_fees_not_allowed")
+    _check_application_fee(params["application_fee_amount"], amount)
+    intent |= {"application": APPLICATION_ID, "application_fee_amount": params["application_fee_amount"]}
+
+
+def _check_application_fee(fee: int | None, amount: int) -> None:
+    if fee is not None and fee >= amount:
+        raise invalid(f"The application fee must be less than the amount ({amount}).", "application_fee_amount")
 
 
 def _check_amount(amount: int, currency: str) -> None:

@@ -10,7 +10,7 @@ from connector.sandbox.stripe.world import World, filters, merge_metadata
 
 BECS_REFUND_DAYS = 3
 BECS_WINDOW_SECONDS = 90 * 86400
-FAILS_AFTER_SECONDS = 86400
+_DAY_SECONDS = 86400
 _ALIVE = ("pending", "succeeded", "requires_action")
 
 
@@ -58,8 +58,9 @@ def _pay_back(world: World, refund: Document, record: Document) -> None:
         refund["pending_reason"] = "processing"
     else:
         refund["status"] = "succeeded"
-    if plan["refund_fails"]:
-        world.store.schedule(world.now + FAILS_AFTER_SECONDS, "refund_fails", refund["id"])
+    if plan["refund_fails_after_days"]:
+        at = world.now + plan["refund_fails_after_days"] * _DAY_SECONDS
+        world.store.schedule(at, "refund_fails", refund["id"])
 
 
 def refund_arrives(world: World, refund_id: str) -> None:
@@ -132,7 +133,7 @@ def _charge_of(world: World, params: Params) -> Document:
 def _check(world: World, record: Document, amount: int) -> None:
     if record["status"] == "failed" or not record["captured"]:
         raise invalid(f"Charge {record['id']} has no money to refund.", "charge", "charge_not_refundable")
-    if record["disputed"]:
+    if any(not dispute["is_charge_refundable"] for dispute in world.store.select("dispute", {"charge": record["id"]})):
         raise invalid(f"Charge {record['id']} has been charged back and cannot be refunded.", None, "charge_disputed")
     left = record["amount_captured"] - _asked_for(world, record)
     if left <= 0:

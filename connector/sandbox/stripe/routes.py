@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from connector.sandbox.stripe import (
+    account,
     balance,
     checkout,
     customers,
@@ -24,7 +25,7 @@ Handler = Callable[..., Document]
 """Takes the world, the checked parameters, and the ids in the path."""
 
 HANDLERS: Mapping[str, Handler] = {
-    "GET /v1/account": events.account,
+    "GET /v1/account": account.retrieve,
     "GET /v1/balance": balance.retrieve_balance,
     "GET /v1/balance_transactions": balance.list_transactions,
     "GET /v1/balance_transactions/{id}": balance.retrieve_transaction,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from connector.sandbox.stripe import charging, payment_methods
+from connector.sandbox.stripe.account import offered_types
 from connector.sandbox.stripe.errors import ApiError, Document, invalid, unexpected_state
 from connector.sandbox.stripe.methods import BECS
 from connector.sandbox.stripe.params import Params
-from connector.sandbox.stripe.payment_intents import OFFERED, offered_types
 from connector.sandbox.stripe.world import World, filters, live_customer, merge_metadata, public
 
 _OPEN = ("requires_payment_method", "requires_confirmation", "requires_action")
@@ -19,7 +19,7 @@ def create(world: World, params: Params) -> Document:
         "seti",
         automatic_payment_methods={"allow_redirects": "always", "enabled": True},
         payment_method_options={},
-        payment_method_types=offered_types(params, OFFERED),
+        payment_method_types=offered_types(world, params),
         status="requires_payment_method",
         usage=params.get("usage", "off_session"),
     )
@@ -37,7 +37,7 @@ def update(world: World, params: Params, intent_id: str) -> Document:
     if intent["status"] not in _OPEN:
         raise unexpected_state(public(intent), "update")
     if "allowed_payment_method_types" in params:
-        intent["payment_method_types"] = offered_types(params, OFFERED)
+        intent["payment_method_types"] = offered_types(world, params)
     _apply(world, intent, params)
     return intent
 

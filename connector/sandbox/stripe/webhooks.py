@@ -13,6 +13,7 @@ import httpx
 
 from connector.sandbox.stripe.errors import Document
 from connector.sandbox.stripe.store import Store
+from connector.sandbox.stripe.world import ACCOUNT_ID
 
 ATTEMPTS_MAX = 5
 _TIMEOUT_SECONDS = 5.0
@@ -81,7 +82,8 @@ def signature(payload: str, secret: str, timestamp: int) -> str:
 
 
 async def _send(client: httpx.AsyncClient, endpoint: Document, event: Document) -> bool:
-    payload = json.dumps(event, indent=2)
+    # A platform's endpoint hears of all its accounts, so it is told which one.
+    payload = json.dumps({**event, "account": ACCOUNT_ID} if endpoint["_connect"] else event, indent=2)
     # Receivers compare the signature's time with their real clock, so the sandbox's own clock would not do.
     header = signature(payload, endpoint["_secret"], int(time.time()))
     headers = {"Content-Type": "application/json; charset=utf-8", "Stripe-Signature": header}

@@ -1,0 +1,1 @@
+"""What is offered: plans in versions, their terms as documents, benefits and lock-in."""

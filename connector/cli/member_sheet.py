@@ -1,0 +1,124 @@
+"""`connector members show`: everything about one member on one screen."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from connector.billing.activity import Activity
+from connector.billing.invoices import Invoice
+from connector.billing.members import PaymentMethod
+from connector.cli.context import location_of_member, opened
+from connector.cli.output import console, dollars, json_option, print_json, print_table, visible
+from connector.use_cases.members.show_benefits import BenefitLine
+from connector.use_cases.members.show_member import MemberSheet, show_member
+
+BENEFIT_COLUMNS = ("Benefit", "Codes", "Used", "Available", "Year")
+
+
+@click.command()
+@click.argument("any_id", metavar="MEMBER|CONTRACT")
+@json_option
+def show(any_id: str, as_json: bool) -> None:
+    """Show a member, or the account holder of a contract: people, prices, benefits, what is open and what happened."""
+    with opened() as context:
+        sheet = show_member(context, any_id)
+        zone = location_of_member(context, sheet.member.id).zone
+    if as_json:
+        print_json(_document(sheet))
+        return
+    _print_head(sheet)
+    people = [
+        (
+            line.member_id,
+            line.name,
+            line.position,
+            line.plan,
+            dollars(line.price_cents),
+            dollars(-line.discount_cents),
+            f"until {line.leaves_on:%d/%m/%Y}" if line.leaves_on else "",
+        )
+        for line in sheet.people
+    ]
+    print_table("People", ("Member", "Name", "Position", "Plan", "Price", "Discount", ""), people, right=(4, 5))
+    print_table("Benefits", BENEFIT_COLUMNS, map(benefit_row, sheet.benefits))
+    invoices = [
+        (row.id, row.number, row.due_date, dollars(row.amount_cents), row.status) for row in sheet.open_invoices
+    ]
+    print_table("Open invoices", ("Invoice", "Number", "Due", "Amount", "Status"), invoices, right=(1, 3))
+    history = [
+        (f"{entry.at.astimezone(zone):%d/%m/%Y %H:%M}", entry.action, _details(entry), entry.actor)
+        for entry in sheet.history
+    ]
+    print_table("Activity", ("When", "What", "Details", "By"), history)
+
+
+def benefit_row(line: BenefitLine) -> tuple[object, ...]:
+    """A benefit as a row of BENEFIT_COLUMNS."""
+    quantity = line.annual_quantity or "unlimited"
+    available = f"from {line.available_from:%d/%m/%Y}" if line.state == "waiting" else line.state.replace("_", " ")
+    year = f"{line.year_start:%d/%m/%Y} to the day before {line.year_end:%d/%m/%Y}"
+    return line.title, ", ".join(line.codes), f"{line.used} of {quantity}", available, year
+
+
+def _print_head(sheet: MemberSheet) -> None:
+    member, contract, method = sheet.member, sheet.contract, sheet.method
+    born = f"{member.date_of_birth:%d/%m/%Y}" if member.date_of_birth else "not known"
+    until = f", ends on {contract.ends_on:%d/%m/%Y}" if contract.ends_on else ""
+    locked = f"{contract.lock_in_until:%d/%m/%Y}" if contract.lock_in_until else "none"
+    due = f" on {contract.next_due:%d/%m/%Y}" if contract.next_due else ""
+    amount = "none" if sheet.next_amount_cents is None else f"{dollars(sheet.next_amount_cents)}{due}"
+    facts = (
+        ("Member", f"{member.id}, {member.given_name} {member.family_name}"),
+        ("Born", born),
+        ("Contact", ", ".join(filter(None, (member.email, member.phone))) or "none"),
+        ("Patient", sheet.pms_patient_id or "not linked"),
+        ("Contract", f"{contract.id}, {contract.frequency}, {contract.status}{until}"),
+        ("Other contracts", ", ".join(sheet.other_contract_ids) or "none"),
+        ("Lock-in until", locked),
+        ("Next payment", amount),
+        ("Pays with", _method_text(method)),
+    )
+    for name, value in facts:
+        console().print(f"{name:<16}{visible(value)}")
+
+
+def _method_text(method: PaymentMethod | None) -> str:
+    if method is None:
+        return "nothing yet"
+    expiry = f", expires {method.expiry_month:02d}/{method.expiry_year}" if method.expiry_month else ""
+    return f"{method.kind} ending in {method.last4}{expiry}"
+
+
+def _details(entry: Activity) -> str:
+    return ", ".join(f"{name} {value}" for name, value in entry.detail.items())
+
+
+def _document(sheet: MemberSheet) -> dict[str, Any]:
+    member, contract, method = sheet.member, sheet.contract, sheet.method
+    return {
+        "member": _fields(
+            member, "id", "given_name", "family_name", "date_of_birth", "email", "phone", "address", "suburb", "state"
+        ),
+        "pms_patient_id": sheet.pms_patient_id,
+        "contract": _fields(
+            contract, "id", "status", "frequency", "anchor", "next_due", "lock_in_until", "frozen_at", "ends_on"
+        ),
+        "other_contract_ids": sheet.other_contract_ids,
+        "next_amount_cents": sheet.next_amount_cents,
+        "people": [asdict(line) for line in sheet.people],
+        "benefits": [asdict(line) for line in sheet.benefits],
+        "open_invoices": [_invoice(invoice) for invoice in sheet.open_invoices],
+        "method": _fields(method, "kind", "brand", "last4", "expiry_month", "expiry_year") if method else None,
+        "history": [_fields(entry, "at", "action", "detail", "actor") for entry in sheet.history],
+    }
+
+
+def _invoice(invoice: Invoice) -> dict[str, Any]:
+    return _fields(invoice, "id", "number", "kind", "due_date", "amount_cents", "status")
+
+
+def _fields(row: object, *names: str) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in names}

@@ -1,0 +1,159 @@
+"""`connector payments`: see what was paid, and give money back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+
+import click
+
+from connector.billing.collecting.charges import RefundRequest, RefundState
+from connector.cli.context import actor, find_location, opened
+from connector.cli.output import dollars, json_option, print_json, print_table
+from connector.errors import DomainError, EdgeError
+from connector.money import Money
+from connector.use_cases.collection.list_payments import list_payments, show_payment
+from connector.use_cases.context import Context
+from connector.use_cases.returns.record_bank_refund import record_bank_refund
+from connector.use_cases.returns.refund_payment import refund_payment
+from connector.use_cases.returns.refundable import check_refund, find_payment
+
+DAY = click.DateTime(["%Y-%m-%d"])
+_SAID = {
+    RefundState.REQUESTED: "is asked for; Stripe has not answered yet",
+    RefundState.PENDING: "is on its way and takes some business days",
+    RefundState.SUCCEEDED: "is given back",
+    RefundState.CANCELLED: "was called off by Stripe, because the debit failed",
+}
+
+
+@click.group()
+def payments() -> None:
+    """Payments and refunds."""
+
+
+@payments.command("list")
+@click.option("--location", "slug", required=True, help="Short name of the location.")
+@click.option("--from", "start", type=DAY, default=None, help="First business date.")
+@click.option("--to", "end", type=DAY, default=None, help="Last business date.")
+@click.option("--member", "member_id", default=None, help="Only of this payer.")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000))
+@json_option
+def list_all(
+    slug: str, start: datetime | None, end: datetime | None, member_id: str | None, limit: int, as_json: bool
+) -> None:
+    """List payments, the newest first."""
+    first, last = (day.date() if day else None for day in (start, end))
+    with opened() as context:
+        found = list_payments(context, find_location(context, slug), first, last, member_id, limit)
+    if as_json:
+        print_json([asdict(row) for row in found])
+        return
+    rows = [
+        (r.business_date, r.id, r.member_id, r.method_kind, *map(dollars, (r.amount_cents, r.returned_cents)))
+        for r in found
+    ]
+    columns = ("Date", "Payment", "Member", "With", "Amount", "Given back")
+    print_table(f"Payments of {slug}", columns, rows, right=(4, 5))
+    if len(found) == limit:
+        click.echo(f"Only the first {limit} are shown: --limit shows more.")
+
+
+@payments.command("show")
+@click.argument("payment_id")
+@json_option
+def show(payment_id: str, as_json: bool) -> None:
+    """Show one payment: attempts, fees, what went back, and how it stands in the practice system."""
+    with opened() as context:
+        history = show_payment(context, payment_id)
+    if as_json:
+        print_json(asdict(history))
+        return
+    head = history.payment
+    click.echo(
+        f"Payment {head.id} of {dollars(head.amount_cents)} on {head.business_date:%d/%m/%Y}, {head.method_kind}."
+    )
+    fees = f"Stripe kept {dollars(head.fee_cents)}, the platform's fee is {dollars(history.platform_fee_cents)}."
+    click.echo(f"{fees} {dollars(history.refundable_cents)} can be refunded.")
+    tries = [(a.id, a.debit_on, a.origin, a.state, a.failure_code or "") for a in history.attempts]
+    print_table(f"Attempts for {head.invoice_id}", ("Attempt", "On", "Because of", "State", "Failure"), tries)
+    if history.returns:
+        given = [
+            (r["business_date"], r["kind"], r["processor_id"], dollars(r["amount_cents"]), r["undone_on"] or "")
+            for r in history.returns
+        ]
+        print_table("Given back", ("Date", "What", "At Stripe", "Amount", "Undone on"), given, right=(3,))
+    if history.refund_requests:
+        asked = [
+            (r["id"], dollars(r["amount_cents"]), r["state"], r["actor"], r["reason"], r["failure"] or "")
+            for r in history.refund_requests
+        ]
+        print_table("Asked for", ("Refund", "Amount", "State", "By", "Reason", "Failure"), asked, right=(1,))
+    written = [
+        (w["entry_date"], w["reference"], w["leg"], dollars(w["amount_cents"]), w["state"]) for w in history.write_backs
+    ]
+    print_table("In the practice system", ("Date", "Reference", "What", "Amount", "State"), written, right=(3,))
+
+
+@payments.command("refund")
+@click.argument("payment_id")
+@click.option("--amount", default=None, help="E.g. 20.50; by default all that is left of it.")
+@click.option("--reason", default="", help="For your own records.")
+@click.option("--yes", is_flag=True, help="Do not ask before the money goes.")
+@json_option
+def refund(payment_id: str, amount: str | None, reason: str, yes: bool, as_json: bool) -> None:
+    """Give a payment back, all or in part, to the card or account that it came from."""
+    with opened(stripe=True) as context:
+        with context.database.read() as session:
+            payment = find_payment(session, payment_id)
+            wanted = Money.parse(amount, payment.currency) if amount else None
+            sum_ = check_refund(session, payment, wanted, context.clock.now())
+        _confirm(f"Give {sum_} of the payment {payment_id} back through Stripe?", yes=yes, as_json=as_json)
+        request = _asked(context, payment_id, sum_, reason)
+    if request.state is RefundState.FAILED:
+        raise DomainError(f"The refund of {sum_} failed ({request.failure}): nothing was given back.")
+    if as_json:
+        print_json({"id": request.id, "state": request.state, "amount_cents": sum_.cents})
+    else:
+        click.echo(f"The refund {request.id} of {sum_} {_SAID[request.state]}.")
+
+
+@payments.command("record-refund")
+@click.argument("payment_id")
+@click.option("--amount", required=True, help="What was given back, e.g. 20.50.")
+@click.option("--on", type=DAY, required=True, help="The day on which it was given back.")
+@click.option("--note", default="", help="For your own records, e.g. the bank's number.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+def record_refund(payment_id: str, amount: str, on: datetime, note: str, yes: bool, as_json: bool) -> None:
+    """Note a refund that was paid from the practice's own bank account. Moves no money."""
+    with opened() as context:
+        with context.database.read() as session:
+            sum_ = Money.parse(amount, find_payment(session, payment_id).currency)
+        question = (
+            f"Note that {sum_} of the payment {payment_id} were paid back from your bank? No money moves by this."
+        )
+        _confirm(question, yes=yes, as_json=as_json)
+        returned = record_bank_refund(context, payment_id, sum_, on.date(), note, actor())
+    if as_json:
+        print_json({"id": returned.id, "amount_cents": sum_.cents, "business_date": returned.business_date})
+    else:
+        click.echo(f"Noted: {sum_} were given back, in the books of {returned.business_date:%d/%m/%Y}.")
+
+
+def _asked(context: Context, payment_id: str, amount: Money, reason: str) -> RefundRequest:
+    try:
+        return refund_payment(context, payment_id, amount, reason, actor())
+    except EdgeError as error:
+        raise DomainError(
+            f"The refund of {amount} is noted, but Stripe has not confirmed it yet; it is asked for again by itself, "
+            f"so do not ask a second time. {error}"
+        ) from None
+
+
+def _confirm(question: str, *, yes: bool, as_json: bool) -> None:
+    if yes:
+        return
+    if as_json:
+        raise DomainError("With --json nobody can be asked: add --yes.")
+    click.confirm(question, abort=True)

@@ -1,0 +1,75 @@
+"""Rehearse the coming days: the same round of work that the daemon makes, day by day, on a copy and with stand-ins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+from sqlalchemy import select
+
+from connector.billing.clinics import Location
+from connector.clock import MovableClock, business_date
+from connector.errors import DomainError
+from connector.logs import silenced
+from connector.messaging.mailer import Mail
+from connector.messaging.sms import Sms
+from connector.pms_adapters.registry import adapters
+from connector.rehearsal.actions import Action, actions_since
+from connector.rehearsal.practice_system import RehearsedFactory
+from connector.rehearsal.processor import RehearsedProcessor
+from connector.rehearsal.stage import copied
+from connector.use_cases.context import Context, PmsConnections
+from connector.use_cases.make_round import make_round
+
+DAYS_MAX = 366
+
+
+class Nowhere:
+    """Takes messages and sends none."""
+
+    def send(self, _message: Mail | Sms) -> str | None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What would be done, and what would be in the way."""
+
+    actions: list[Action]
+    problems: list[str]
+
+
+def rehearse(
+    context: Context, until: date | None, location_id: str | None = None, progress: Callable[[date], None] | None = None
+) -> Rehearsal:
+    """Everything that would be done from now to the end of that day, or of today, if every charge were to succeed.
+
+    Changes nothing and asks nobody outside. Raises DomainError for a day in the past or more than a year ahead.
+    """
+    start = context.clock.now()
+    with context.database.read() as session:
+        zones = [location.zone for location in session.scalars(select(Location))]
+    first = min((business_date(start, zone) for zone in zones), default=start.date())
+    until = until or first
+    if not first <= until <= first + timedelta(days=DAYS_MAX):
+        raise DomainError(f"A rehearsal ends between today and {first + timedelta(days=DAYS_MAX)}: choose such a day.")
+    clock, problems = MovableClock(start), []
+    with silenced(), copied(context.database) as copy:
+        factories = {name: RehearsedFactory(real) for name, real in adapters().items()}
+        factories |= {name: RehearsedFactory(real) for name, real in context.pms.factories.items()}
+        stage = replace(
+            context,
+            database=copy,
+            clock=clock,
+            processor=RehearsedProcessor(copy, clock),
+            pms=PmsConnections(clock, factories),
+        )
+        for offset in range((until - first).days + 1):
+            clock.move_to(start + timedelta(days=offset))
+            problems += make_round(stage, Nowhere(), Nowhere(), location_id).problems
+            if progress:
+                progress(first + timedelta(days=offset))
+        with copy.read() as session:
+            done = [action for action in actions_since(session, start) if action.on <= until]
+    return Rehearsal(done, list(dict.fromkeys(problems)))

@@ -1,0 +1,1 @@
+"""The practice system's ledger, the day's comparison, and the journal."""

@@ -1,0 +1,167 @@
+"""Verify the book: every entry balances, and everything that has money in it has its entry and its write-back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from sqlalchemy import ColumnElement, func, select, true
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from connector.billing.collecting.charges import Payment, Payout, ReturnedPayment, UndoneReturn
+from connector.billing.invoices import Invoice, InvoiceLine, InvoiceStatus
+from connector.billing.prices.platform_fees import PlatformFee
+from connector.ledger.accounts import Account
+from connector.ledger.journal import JournalEntry, Posting, balances, unbalanced
+from connector.ledger.recipes import Recipe
+from connector.ledger.write_back.models import Leg, WriteBack
+from connector.use_cases.context import Context
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The result of adding everything up again."""
+
+    entries: int
+    balances: dict[tuple[Account, str], int]
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return not self.faults
+
+
+def verify_ledger(context: Context) -> Verification:
+    """Recompute the book from its postings and compare it with the records that it was made from."""
+    with context.database.read() as session:
+        entries = session.scalar(select(func.count()).select_from(JournalEntry)) or 0
+        return Verification(entries, balances(session), list(_faults(session)))
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A kind of record with money in it: the entry that it makes, and the write-back that it needs, if any."""
+
+    name: str
+    key: InstrumentedAttribute[str]
+    cents: InstrumentedAttribute[int]
+    made_by: tuple[Recipe, ...]
+    account: Account
+    """Where the entry shows the whole amount: as a debit, or as a credit if `sign` is -1."""
+    sign: int = 1
+    leg: Leg | None = None
+    when: ColumnElement[bool] = field(default_factory=true)
+    """Only these records are meant."""
+
+
+_SOURCES = (
+    _Source("invoice", Invoice.id, Invoice.amount_cents, (Recipe.INVOICE_ISSUED,), Account.RECEIVABLE),
+    _Source(
+        "void invoice",
+        Invoice.id,
+        Invoice.amount_cents,
+        (Recipe.INVOICE_CANCELLED,),
+        Account.RECEIVABLE,
+        -1,
+        when=Invoice.status.in_((InvoiceStatus.CANCELLED, InvoiceStatus.EXPIRED)),
+    ),
+    _Source("payment", Payment.id, Payment.amount_cents, (Recipe.CHARGE_SETTLED,), Account.RECEIVABLE, -1, Leg.PAYMENT),
+    _Source(
+        "returned payment",
+        ReturnedPayment.id,
+        ReturnedPayment.amount_cents,
+        (Recipe.REFUND, Recipe.DISPUTE, Recipe.BANK_REFUND),
+        Account.RECEIVABLE,
+        leg=Leg.REVERSAL,
+    ),
+    _Source(
+        "undone return",
+        UndoneReturn.id,
+        UndoneReturn.amount_cents,
+        (Recipe.RETURN_UNDONE,),
+        Account.RECEIVABLE,
+        -1,
+        Leg.PAYMENT,
+    ),
+    _Source(
+        "platform fee",
+        PlatformFee.payment_id,
+        PlatformFee.amount_cents,
+        (Recipe.PLATFORM_FEE,),
+        Account.PLATFORM_PAYABLE,
+        -1,
+    ),
+    _Source("payout", Payout.id, Payout.amount_cents, (Recipe.PAYOUT,), Account.BANK),
+    _Source(
+        "failed payout",
+        Payout.id,
+        Payout.amount_cents,
+        (Recipe.PAYOUT_FAILED,),
+        Account.BANK,
+        -1,
+        when=Payout.failed_at.is_not(None),
+    ),
+)
+
+
+def _faults(session: Session) -> Iterator[str]:
+    for entry_id in unbalanced(session):
+        yield f"The journal entry {entry_id} does not add up to zero."
+    for source in _SOURCES:
+        yield from _entries(session, source)
+        if source.leg:
+            yield from _write_backs(session, source, source.leg)
+
+
+def _entries(session: Session, source: _Source) -> Iterator[str]:
+    """Each record has its entry, each entry its record, and both the same amount."""
+    booked = select(JournalEntry.source_id).where(JournalEntry.recipe.in_(source.made_by))
+    # An invoice over nothing moves nothing between accounts.
+    for source_id in session.scalars(
+        select(source.key).where(source.when, source.key.not_in(booked), source.cents != 0)
+    ):
+        yield f"The {source.name} {source_id} has no journal entry."
+    orphans = select(JournalEntry.id).where(
+        JournalEntry.recipe.in_(source.made_by), JournalEntry.source_id.not_in(select(source.key).where(source.when))
+    )
+    for entry_id in session.scalars(orphans):
+        yield f"The journal entry {entry_id} has no {source.name}."
+    other_amount = (
+        select(source.key)
+        .join(JournalEntry, (JournalEntry.source_id == source.key) & JournalEntry.recipe.in_(source.made_by))
+        .join(Posting, (Posting.entry_id == JournalEntry.id) & (Posting.account == source.account))
+        .where(Posting.cents != source.sign * source.cents)
+    )
+    for source_id in session.scalars(other_amount):
+        yield f"The journal entry of the {source.name} {source_id} has another amount."
+
+
+def _write_backs(session: Session, source: _Source, leg: Leg) -> Iterator[str]:
+    """Each record has its write-backs, one for each person, which together have its amount without the platform fee."""
+    written = (
+        select(WriteBack.source_id, func.sum(WriteBack.amount_cents).label("cents"))
+        .where(WriteBack.leg == leg)
+        .group_by(WriteBack.source_id)
+        .subquery()
+    )
+    for source_id in session.scalars(select(source.key).where(source.key.not_in(select(written.c.source_id)))):
+        yield f"The {source.name} {source_id} has no write-back."
+    pairs = select(source.key, source.cents - written.c.cents).join(written, written.c.source_id == source.key)
+    for source_id, rest in session.execute(pairs.where(written.c.cents != source.cents)):
+        fee = _fee_charged_on(session, source_id)
+        if rest != fee if source.key is Payment.id else not 0 <= rest <= fee:
+            yield f"The write-back of the {source.name} {source_id} has another amount."
+
+
+def _fee_charged_on(session: Session, source_id: str) -> int:
+    """The platform fee that the patient paid on the invoice: it stands in no ledger of the practice system.
+
+    Of a payment, of its return, or of what undid that: ids of different tables are never the same.
+    """
+    undone = select(UndoneReturn.returned_payment_id).where(UndoneReturn.id == source_id)
+    returned = ReturnedPayment.id.in_(undone) | (ReturnedPayment.id == source_id)
+    payment = Payment.id.in_(select(ReturnedPayment.payment_id).where(returned)) | (Payment.id == source_id)
+    fee = select(func.sum(InvoiceLine.amount_cents)).where(
+        InvoiceLine.invoice_id.in_(select(Payment.invoice_id).where(payment)), InvoiceLine.member_id.is_(None)
+    )
+    return session.scalar(fee) or 0

@@ -1,0 +1,1 @@
+"""Collecting: attempts planned and made, and what Stripe says of them."""

@@ -1,0 +1,245 @@
+"""Collect one charge through Stripe: create the payment object, commit its id, confirm it, commit the outcome.
+
+A crash anywhere in between is repeated with the same idempotency keys, which Stripe keeps for 24 hours; after that the
+object itself is asked. A payment object can succeed once, so even a lost row cannot charge twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import select, update
+
+from connector.billing.clinics import Location
+from connector.billing.collecting.catch_up import week_meter
+from connector.billing.collecting.charges import LIVE_ATTEMPT, AttemptState, Charge, ChargeAttempt, Origin
+from connector.billing.invoices import Invoice
+from connector.billing.members import Member, MethodKind, PaymentMethod
+from connector.billing.processor import AuthorisedMethod, ChargeReport, ChargeStatus
+from connector.clock import day_bounds
+from connector.errors import InvariantBroken, OutcomeUnknown, Rejected
+from connector.failpoints import failpoint
+from connector.money import Money
+from connector.use_cases.collection.settle_charge import of_earlier_attempt, settle_charge
+from connector.use_cases.context import Context
+from connector.use_cases.invoices.platform_fees import application_fees
+
+log = structlog.get_logger()
+
+REFUSED = "refused_by_processor"
+"""Our failure code for a request that Stripe did not accept, as opposed to a payment that was declined."""
+METHOD_GONE = "method_gone"
+"""Ours for a method that was removed, or whose mandate ended, before anything was sent."""
+ABANDONED = "abandoned"
+"""Ours for a payer who did not finish on the bank's page."""
+ASK_AGAIN_AFTER = timedelta(minutes=5)
+KEYS_LAST = timedelta(hours=23)
+"""An hour less than Stripe keeps idempotency keys, for clocks that differ."""
+GIVEN_UP_AFTER = timedelta(days=3)
+"""A charge that Stripe could not confirm for so long is overdue, so that a person hears of it."""
+
+
+@dataclass(frozen=True)
+class _Work:
+    """An attempt with all that it takes to make it."""
+
+    attempt: ChargeAttempt
+    charge: Charge
+    member: Member
+    method: PaymentMethod
+    location: Location
+
+
+def collect_charge(context: Context, attempt_id: str, return_url: str = "") -> ChargeReport | None:
+    """Take one attempt as far as it goes now; returns Stripe's answer, or None when nothing was asked.
+
+    With `return_url` the payer is present, and the report may ask to send them to a page of their bank first.
+    Raises EdgeError when Stripe cannot be asked; nothing is lost by that.
+    """
+    work = _read(context, attempt_id)
+    try:
+        if work.attempt.state is AttemptState.PLANNED and not _may_begin(context, work):
+            return None
+        if work.attempt.state is AttemptState.PLANNED and not _prepare(context, work):
+            return None
+        report = _ask(context, work, return_url)
+        settle_charge(context, work.charge.id, report, refused=report.failure_code == ABANDONED)
+    except Rejected as error:
+        # Stripe changed nothing and will not on a repeat: the invoice is overdue and the log says why.
+        log.warning("charge.refused", charge_id=work.charge.id, reason=str(error))
+        return _fail_here(context, work, REFUSED)
+    except (OutcomeUnknown, InvariantBroken):
+        _postpone(context, work)
+        raise
+    return report
+
+
+def _read(context: Context, attempt_id: str) -> _Work:
+    with context.database.read() as session:
+        attempt = session.get_one(ChargeAttempt, attempt_id)
+        charge = session.get_one(Charge, attempt.charge_id)
+        invoice = session.get_one(Invoice, charge.invoice_id)
+        return _Work(
+            attempt,
+            charge,
+            session.get_one(Member, invoice.member_id),
+            session.get_one(PaymentMethod, attempt.payment_method_id),
+            session.get_one(Location, attempt.location_id),
+        )
+
+
+def _may_begin(context: Context, work: _Work) -> bool:
+    """Whether the attempt can be made now: not with a method that has ended, nor above the week's limit for debits."""
+    if not work.method.usable:
+        _fail_here(context, work, METHOD_GONE)
+        return False
+    if work.method.kind is not MethodKind.BECS or _within_limits(context, work):
+        return True
+    tomorrow = work.location.calendar.add_business_days(work.attempt.debit_on, 1)
+    again = max(day_bounds(tomorrow, work.location.zone)[0], context.clock.now() + ASK_AGAIN_AFTER)
+    with context.database.unit_of_work() as session:
+        session.execute(
+            update(ChargeAttempt)
+            .where(ChargeAttempt.id == work.attempt.id, ChargeAttempt.state == AttemptState.PLANNED)
+            # A payer who was present will have gone by then: what they agreed to is collected without them.
+            .values(debit_on=tomorrow, next_check_at=again, origin=_LATER[work.attempt.origin])
+        )
+    log.warning("charge.above_week_limit", charge_id=work.charge.id, location_id=work.location.id)
+    return False
+
+
+_LATER = {origin: Origin.SCHEDULE if origin is Origin.PAYER else origin for origin in Origin}
+
+
+def _within_limits(context: Context, work: _Work) -> bool:
+    """Stripe limits what the bank debits of seven days add up to. One that is too large alone is sent, and refused."""
+    limit = work.location.policy.becs_week_limit_cents
+    day = work.attempt.debit_on
+    query = (
+        select(ChargeAttempt.debit_on, Charge.amount_cents)
+        .join(Charge, Charge.id == ChargeAttempt.charge_id)
+        .join(PaymentMethod, PaymentMethod.id == ChargeAttempt.payment_method_id)
+        .where(ChargeAttempt.location_id == work.location.id, ChargeAttempt.debit_on > day - timedelta(days=7))
+        .where(ChargeAttempt.sent_at.is_not(None), PaymentMethod.kind == MethodKind.BECS)
+    )
+    with context.database.read() as session:
+        debits = [(on, cents) for on, cents in session.execute(query)]
+    return work.charge.amount_cents > limit or week_meter(debits, day, work.charge.amount_cents, limit)
+
+
+def _prepare(context: Context, work: _Work) -> bool:
+    """Create the payment object, then commit its id together with the decision to confirm it. False when called off."""
+    charge = work.charge
+    # A retry confirms the same payment object again, which can succeed only once.
+    charge.processor_id = charge.processor_id or _payment_object(context, work)
+    failpoint("charge.prepared")
+    with context.database.unit_of_work() as session:
+        session.execute(update(Charge).where(Charge.id == charge.id).values(processor_id=charge.processor_id))
+        decided = session.scalar(
+            update(ChargeAttempt)
+            .where(ChargeAttempt.id == work.attempt.id, ChargeAttempt.state.in_(_MAY_BE_SENT))
+            .values(state=AttemptState.SENDING, sent_at=context.clock.now())
+            .returning(ChargeAttempt.id)
+        )
+    return decided is not None
+
+
+def _payment_object(context: Context, work: _Work) -> str:
+    """The id of a new payment object. What the platform keeps of it is stored first: a repeat must say the same."""
+    charge, customer_id = work.charge, work.member.processor_customer_id
+    if customer_id is None:
+        raise InvariantBroken(f"The member {work.member.id} has a payment method but is unknown at Stripe.")
+    if context.fee_kept_by_stripe and not charge.application_fee_cents:
+        with context.database.unit_of_work() as session:
+            fees = application_fees(session, context, work.location, [charge.invoice_id])
+            charge.application_fee_cents = fees[charge.invoice_id]
+            fee_column = {"application_fee_cents": charge.application_fee_cents}
+            session.execute(update(Charge).where(Charge.id == charge.id).values(**fee_column))
+    fee = Money(charge.application_fee_cents, charge.currency)
+    return context.processor.prepare_charge(
+        f"pi:{charge.id}",
+        customer_id,
+        charge.amount,
+        charge.id,
+        charge.invoice_id,
+        charge.location_id,
+        application_fee=fee or None,
+    )
+
+
+_MAY_BE_SENT = (AttemptState.PLANNED, AttemptState.SENDING)
+"""Another worker may have decided the same meanwhile: both confirm with one key."""
+
+
+def _ask(context: Context, work: _Work, return_url: str) -> ChargeReport:
+    """Confirm while the key protects from doing it twice; afterwards, and for what is under way, look first.
+
+    A charge that was never confirmed, because nothing got through for a day, is confirmed then, for some days.
+    """
+    attempt, now = work.attempt, context.clock.now()
+    if return_url:
+        return _present(context, work, return_url)
+    if attempt.origin is Origin.PAYER and attempt.state is not AttemptState.PROCESSING:
+        return _look_for_payer(context, work)
+    age = now - (attempt.sent_at or now)
+    if attempt.state is AttemptState.PROCESSING or age > KEYS_LAST:
+        report = context.processor.read_charge(_known(work.charge))
+        untouched = report.status is ChargeStatus.OPEN and not _is_news(context, report)
+        if attempt.state is AttemptState.PROCESSING or not untouched or age > GIVEN_UP_AFTER:
+            return report
+    report = context.processor.confirm_charge(
+        f"confirm:{attempt.id}", _known(work.charge), _authorised(work.method), work.charge.amount
+    )
+    failpoint("charge.confirmed")
+    return report
+
+
+def _present(context: Context, work: _Work, return_url: str) -> ChargeReport:
+    report = context.processor.present_charge(
+        f"present:{work.attempt.id}", _known(work.charge), _authorised(work.method), work.charge.amount, return_url
+    )
+    failpoint("charge.confirmed")
+    return report
+
+
+def _look_for_payer(context: Context, work: _Work) -> ChargeReport:
+    """The payer was present and has gone: whatever the page came to is shown by the payment object."""
+    report = context.processor.read_charge(_known(work.charge))
+    nothing = report.status is ChargeStatus.OPEN and not _is_news(context, report)
+    if nothing or report.status is ChargeStatus.NEEDS_PAYER:
+        return ChargeReport(_known(work.charge), ChargeStatus.OPEN, ABANDONED)
+    return report
+
+
+def _is_news(context: Context, report: ChargeReport) -> bool:
+    with context.database.read() as session:
+        return report.failure_code is not None and not of_earlier_attempt(session, report)
+
+
+def _fail_here(context: Context, work: _Work, code: str) -> ChargeReport:
+    """End an attempt that Stripe did not hear of, or did not accept."""
+    report = ChargeReport(work.charge.processor_id or "", ChargeStatus.OPEN, code)
+    settle_charge(context, work.charge.id, report, refused=True)
+    return report
+
+
+def _postpone(context: Context, work: _Work) -> None:
+    with context.database.unit_of_work() as session:
+        again = context.clock.now() + ASK_AGAIN_AFTER
+        session.execute(
+            update(ChargeAttempt)
+            .where(ChargeAttempt.id == work.attempt.id, ChargeAttempt.state.in_(LIVE_ATTEMPT))
+            .values(next_check_at=again)
+        )
+
+
+def _authorised(method: PaymentMethod) -> AuthorisedMethod:
+    return AuthorisedMethod(method.kind, method.processor_id, method.mandate_id, method.last4)
+
+
+def _known(charge: Charge) -> str:
+    if charge.processor_id is None:
+        raise InvariantBroken(f"The charge {charge.id} was sent without an id at Stripe.")
+    return charge.processor_id

@@ -1,0 +1,85 @@
+"""Follow a charge or a payout: read it again at the processor and bring our rows in line. Repeating changes nothing."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from connector import ids
+from connector.billing.collecting.charges import Charge, ChargeAttempt, Payment, Payout
+from connector.billing.processor import ChargeStatus, PayoutReport
+from connector.ledger import recipes
+from connector.ledger.journal import Booking, post
+from connector.money import Money
+from connector.use_cases.collection.settle_charge import settle_charge
+from connector.use_cases.context import Context
+from connector.use_cases.requests.settle_hold import on_hold_news
+
+
+def follow_charge(context: Context, processor_id: str) -> bool:
+    """Settle one of our charges or holds; tells whether a charge has changed. Raises EdgeError when it cannot be read.
+
+    What is known to the end is not read again.
+    """
+    with context.database.read() as session:
+        charge_id = session.scalar(select(Charge.id).where(Charge.processor_id == processor_id))
+        before = _standing(session, charge_id) if charge_id else None
+    if not on_hold_news(context, processor_id) and charge_id and before is not None:
+        report = context.processor.read_charge(processor_id)
+        # Not confirmed, or not any more: whoever makes the attempt decides what that means.
+        if report.status is not ChargeStatus.OPEN or report.failure_code is not None:
+            settle_charge(context, charge_id, report)
+    # A charge of ours whose money is recorded has nothing left to say; one that is not ours is found by reconciliation.
+    if charge_id is None or before is None:
+        return False
+    with context.database.read() as session:
+        return _standing(session, charge_id) != before
+
+
+def _standing(session: Session, charge_id: str) -> list[str] | None:
+    """The states of the charge's attempts; None when its money is recorded."""
+    if session.scalar(select(Payment.id).where(Payment.charge_id == charge_id)):
+        return None
+    query = select(ChargeAttempt.state).where(ChargeAttempt.charge_id == charge_id).order_by(ChargeAttempt.id)
+    return [state.value for state in session.scalars(query)]
+
+
+def follow_payout(context: Context, processor_id: str) -> bool:
+    """Record a payout that arrived, and one that was sent back after that; tells whether that was anything new."""
+    with context.database.read() as session:
+        known = session.scalar(select(Payout).where(Payout.processor_id == processor_id))
+    if known is not None and known.failed_at is not None:
+        return False
+    report = context.processor.read_payout(processor_id)
+    with context.database.unit_of_work() as session:
+        row = session.scalar(select(Payout).where(Payout.processor_id == processor_id))
+        if report.paid and row is None:
+            _arrived(session, context, report)
+            return True
+        if report.failed and row is not None and row.failed_at is None:
+            _sent_back(session, context, row)
+            return True
+    # One that failed before we saw it arrive has moved nothing in the end.
+    return False
+
+
+def _arrived(session: Session, context: Context, report: PayoutReport) -> None:
+    now = context.clock.now()
+    row = Payout(
+        id=ids.new_id("po"),
+        processor_id=report.processor_id,
+        amount_cents=report.amount.cents,
+        currency=report.amount.currency,
+        arrival_date=report.arrival_date,
+        recorded_at=now,
+    )
+    session.add(row)
+    session.flush()
+    post(session, [Booking(recipes.payout(row.id, report.amount), None, report.arrival_date)], now)
+
+
+def _sent_back(session: Session, context: Context, row: Payout) -> None:
+    row.failed_at = now = context.clock.now()
+    entry = recipes.payout_failed(row.id, Money(row.amount_cents, row.currency))
+    # An account belongs to no location, so there is no local day: the day is counted as arrival dates are.
+    post(session, [Booking(entry, None, now.date())], now)

@@ -1,0 +1,155 @@
+"""Plan attempts to collect: a charge for an invoice, and one try of it on a day, in the caller's unit of work."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from connector import ids
+from connector.billing.clinics import Location
+from connector.billing.collecting.charges import LIVE_ATTEMPT, AttemptState, Charge, ChargeAttempt, Origin, Payment
+from connector.billing.invoices import Invoice
+from connector.billing.members import MethodKind, PaymentMethod
+from connector.clock import day_bounds
+from connector.money import Money
+
+LEFT_BEHIND_AFTER = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """The payment method that a member's charges go to now."""
+
+    method_id: str
+    kind: MethodKind
+
+
+@dataclass(frozen=True, slots=True)
+class FirstTry:
+    """A new invoice that is to be collected."""
+
+    invoice_id: str
+    amount: Money
+    method_id: str
+    debit_on: date
+    generation: int = 1
+
+
+def payers(session: Session, member_ids: Collection[str]) -> dict[str, Payer]:
+    """The usable payment method of each member who has one."""
+    query = select(PaymentMethod.member_id, PaymentMethod.id, PaymentMethod.kind).where(
+        PaymentMethod.member_id.in_(member_ids), PaymentMethod.usable.is_(True)
+    )
+    return {member_id: Payer(method_id, kind) for member_id, method_id, kind in session.execute(query)}
+
+
+def plan_first(
+    session: Session, location: Location, tries: Sequence[FirstTry], now: datetime, origin: Origin = Origin.SCHEDULE
+) -> None:
+    """A charge and its first attempt for each of these new invoices."""
+    if not tries:
+        return
+    charges = [_charge(location.id, item, now) for item in tries]
+    attempts = [
+        _attempt(location, charge["id"], item.method_id, origin, item.debit_on, now)
+        for charge, item in zip(charges, tries, strict=True)
+    ]
+    session.execute(insert(Charge), charges)
+    session.execute(insert(ChargeAttempt), attempts)
+
+
+def plan_again(
+    session: Session,
+    location: Location,
+    invoice: Invoice,
+    method_id: str,
+    origin: Origin,
+    debit_on: date,
+    now: datetime,
+) -> bool:
+    """Another attempt for an invoice, on its own charge, which can succeed only once. False while one is live."""
+    newest = session.scalars(
+        select(Charge).where(Charge.invoice_id == invoice.id).order_by(Charge.generation.desc()).limit(1)
+    ).first()
+    if newest is not None:
+        live = select(ChargeAttempt.id).where(
+            ChargeAttempt.charge_id == newest.id, ChargeAttempt.state.in_(LIVE_ATTEMPT)
+        )
+        if session.scalar(live):
+            return False
+    if newest is None or session.scalar(select(Payment.id).where(Payment.charge_id == newest.id)):
+        # Paid and returned: what succeeded once cannot be confirmed again, so the invoice gets another payment object.
+        generation = newest.generation + 1 if newest else 1
+        again = FirstTry(invoice.id, invoice.amount, method_id, debit_on, generation)
+        plan_first(session, location, [again], now, origin)
+    else:
+        session.execute(insert(ChargeAttempt), [_attempt(location, newest.id, method_id, origin, debit_on, now)])
+    return True
+
+
+def withdraw(session: Session, invoice_id: str, now: datetime) -> bool:
+    """Call off what is planned for an invoice. False when something was sent already, which nobody can call off."""
+    live = (
+        select(ChargeAttempt)
+        .join(Charge, Charge.id == ChargeAttempt.charge_id)
+        .where(Charge.invoice_id == invoice_id, ChargeAttempt.state.in_(LIVE_ATTEMPT))
+    )
+    for attempt in session.scalars(live).all():
+        if attempt.state is not AttemptState.PLANNED:
+            return False
+        attempt.state, attempt.decided_at = AttemptState.WITHDRAWN, now
+    session.flush()
+    return True
+
+
+def debit_days(session: Session, member_ids: Collection[str], since: date) -> dict[str, set[date]]:
+    """The days from `since` on which something was or will be taken from each payer."""
+    query = (
+        select(Invoice.member_id, ChargeAttempt.debit_on)
+        .join(Charge, Charge.invoice_id == Invoice.id)
+        .join(ChargeAttempt, ChargeAttempt.charge_id == Charge.id)
+        .where(Invoice.member_id.in_(member_ids), ChargeAttempt.debit_on >= since)
+        .where(ChargeAttempt.state != AttemptState.WITHDRAWN)
+    )
+    found: defaultdict[str, set[date]] = defaultdict(set)
+    for member_id, day in session.execute(query):
+        found[member_id].add(day)
+    return found
+
+
+def _charge(location_id: str, item: FirstTry, now: datetime) -> dict[str, Any]:
+    return {
+        "id": ids.new_id("ch"),
+        "location_id": location_id,
+        "invoice_id": item.invoice_id,
+        "generation": item.generation,
+        "amount_cents": item.amount.cents,
+        "application_fee_cents": 0,
+        "currency": item.amount.currency,
+        "created_at": now,
+    }
+
+
+def _attempt(
+    location: Location, charge_id: str, method_id: str, origin: Origin, debit_on: date, now: datetime
+) -> dict[str, Any]:
+    start = day_bounds(debit_on, location.zone)[0]
+    # While the payer is present the page makes the attempt itself; only one that it left behind is taken up.
+    earliest = now + LEFT_BEHIND_AFTER if origin is Origin.PAYER else now
+    return {
+        "id": ids.new_id("att"),
+        "location_id": location.id,
+        "charge_id": charge_id,
+        "payment_method_id": method_id,
+        "state": AttemptState.PLANNED,
+        "origin": origin,
+        "debit_on": debit_on,
+        "created_at": now,
+        "next_check_at": max(start, earliest),
+    }

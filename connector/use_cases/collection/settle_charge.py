@@ -1,0 +1,295 @@
+"""Settle a charge: bring our rows in line with what Stripe says of it, once and in any order.
+
+The confirmation's answer, an event and a later look all come through here. Money that arrived becomes one payment, one
+journal entry and one write-back in the same unit of work.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from connector import ids
+from connector.billing.agreements.contracts import AgreementStatus, Contract
+from connector.billing.agreements.payment_plans import PaymentPlan
+from connector.billing.agreements.payment_requests import InstantPayment, RequestStatus
+from connector.billing.clinics import Location
+from connector.billing.collecting.charges import LIVE_ATTEMPT, AttemptState, Charge, ChargeAttempt, Payment
+from connector.billing.invoices import Invoice, InvoiceKind, InvoiceLine, InvoiceStatus
+from connector.billing.members import MethodKind, PaymentMethod
+from connector.billing.policy import HouseholdPosting
+from connector.billing.prices.shares import shares
+from connector.billing.processor import ChargeReport, ChargeStatus, Settlement
+from connector.clock import business_date
+from connector.errors import InvariantBroken
+from connector.ledger import recipes
+from connector.ledger.journal import Booking, post
+from connector.ledger.write_back.models import Leg
+from connector.ledger.write_back.queue import Order, enqueue
+from connector.ledger.write_back.reference import payment_reference
+from connector.matching.models import PatientLink
+from connector.money import Money
+from connector.use_cases.collection.business_day import day_of_money
+from connector.use_cases.context import Context
+from connector.use_cases.invoices.issue import priced
+from connector.use_cases.invoices.platform_fees import book_platform_fee
+from connector.use_cases.messages.queue_receipt import queue_receipt
+from connector.use_cases.recovery.heed_failure import heed_failure, tell_first_failure
+from connector.use_cases.recovery.recover import PAID, begin_recovery, end_recovery
+
+log = structlog.get_logger()
+
+DEBIT_CHECK_AFTER = timedelta(days=3)
+"""A bank debit is looked up again then, in case its event was missed (BECS answers within about two business days)."""
+
+PAYER_CHECK_AFTER = timedelta(hours=1)
+"""So long a payer may take to authenticate with the bank before the attempt is looked at again."""
+
+PAYMENT_TYPES = {MethodKind.CARD: "SmilePass Card", MethodKind.BECS: "SmilePass Direct Debit"}
+
+
+def settle_charge(context: Context, charge_id: str, report: ChargeReport, *, refused: bool = False) -> None:
+    """Apply the processor's report. Applying it again, or an older one later, changes nothing.
+
+    `refused` says that the attempt itself was not accepted, which also ends one that was never confirmed.
+    """
+    now = context.clock.now()
+    with context.database.unit_of_work() as session:
+        # Locked, so that an answer and an event that arrive at once are applied one after the other (PostgreSQL).
+        charge = session.get_one(Charge, charge_id, with_for_update=True)
+        attempt = session.scalar(
+            select(ChargeAttempt).where(ChargeAttempt.charge_id == charge_id, ChargeAttempt.state.in_(LIVE_ATTEMPT))
+        )
+        match report.status:
+            case ChargeStatus.SUCCEEDED if report.settlement:
+                _succeed(session, context, charge, attempt, report.settlement)
+            case ChargeStatus.NEEDS_PAYER if attempt:
+                attempt.state, attempt.next_check_at = AttemptState.PAYER, now + PAYER_CHECK_AFTER
+            case ChargeStatus.PROCESSING if attempt:
+                attempt.state, attempt.next_check_at = AttemptState.PROCESSING, now + DEBIT_CHECK_AFTER
+                session.get_one(Invoice, charge.invoice_id).status = InvoiceStatus.PROCESSING
+            case ChargeStatus.OPEN | ChargeStatus.CANCELLED if attempt and (
+                refused or (attempt.state is not AttemptState.PLANNED and not of_earlier_attempt(session, report))
+            ):
+                _fail(session, context, charge, attempt, report)
+            case _:
+                pass
+
+
+def _succeed(
+    session: Session, context: Context, charge: Charge, attempt: ChargeAttempt | None, settled: Settlement
+) -> None:
+    if session.scalar(select(Payment.id).where(Payment.charge_id == charge.id)):
+        return
+    if settled.gross != charge.amount:
+        raise InvariantBroken(f"Stripe took {settled.gross} for the charge {charge.id} of {charge.amount}.")
+    now = context.clock.now()
+    invoice = session.get_one(Invoice, charge.invoice_id)
+    location = session.get_one(Location, charge.location_id)
+    method = _method(session, charge, attempt)
+    payment = Payment(
+        id=ids.new_id("pay"),
+        location_id=charge.location_id,
+        member_id=invoice.member_id,
+        invoice_id=invoice.id,
+        charge_id=charge.id,
+        processor_charge_id=settled.processor_charge_id,
+        method_kind=method.kind,
+        amount_cents=settled.gross.cents,
+        fee_cents=settled.fee.cents,
+        currency=settled.gross.currency,
+        settled_at=settled.at,
+        business_date=day_of_money(session, location, method.kind, settled.at, now),
+        recorded_at=now,
+    )
+    session.add(payment)
+    if attempt is not None:
+        attempt.state, attempt.decided_at = AttemptState.SUCCEEDED, now
+    mark_paid(session, context, location, invoice)
+    session.flush()
+    entry = recipes.charge_settled(payment.id, settled.gross, settled.fee, settled.application_fee)
+    post(session, [Booking(entry, location.id, payment.business_date)], now)
+    book_platform_fee(session, context, location, payment, invoice, now)
+    enqueue(session, _orders(session, location, payment, invoice), now)
+    queue_receipt(session, location, invoice, payment, attempt, now)
+    log.info(
+        "payment.settled",
+        payment_id=payment.id,
+        charge_id=charge.id,
+        location_id=location.id,
+        cents=payment.amount_cents,
+    )
+
+
+def of_earlier_attempt(session: Session, report: ChargeReport) -> bool:
+    """Whether the failure that the report shows is one that an earlier attempt has ended with: no news of this one."""
+    earlier = select(ChargeAttempt.id).where(ChargeAttempt.failed_charge_id == report.failed_charge_id)
+    return report.failed_charge_id is not None and session.scalar(earlier) is not None
+
+
+def _fail(session: Session, context: Context, charge: Charge, attempt: ChargeAttempt, report: ChargeReport) -> None:
+    was_processing = attempt.state is AttemptState.PROCESSING
+    attempt.state, attempt.decided_at = AttemptState.FAILED, context.clock.now()
+    attempt.failure_code = report.failure_code or (
+        "canceled" if report.status is ChargeStatus.CANCELLED else "unanswered"
+    )
+    attempt.failed_charge_id = report.failed_charge_id
+    attempt.advice_code, attempt.network_advice_code = report.advice_code, report.network_advice_code
+    if report.mandate_dead:
+        session.get_one(PaymentMethod, attempt.payment_method_id).usable = False
+    invoice = session.get_one(Invoice, charge.invoice_id)
+    location = session.get_one(Location, charge.location_id)
+    if _never_began(session, invoice, was_processing=was_processing):
+        tell_first_failure(session, location, invoice, attempt, context.clock.now())
+    else:
+        mark_overdue(session, location, invoice, context)
+    heed_failure(session, location, invoice, attempt, context.clock.now())
+    log.info("charge.failed", charge_id=charge.id, location_id=charge.location_id, code=attempt.failure_code)
+
+
+def _never_began(session: Session, invoice: Invoice, *, was_processing: bool) -> bool:
+    """The first charge of a new membership was declined at once: it has not begun, and the link can be sent again."""
+    if invoice.kind is not InvoiceKind.MEMBERSHIP or invoice.period != 0 or was_processing:
+        return False
+    contract = session.get_one(Contract, invoice.contract_id)
+    if contract.adopted or contract.status not in (AgreementStatus.ACTIVE, AgreementStatus.FAILED):
+        return False
+    contract.status, invoice.status = AgreementStatus.FAILED, InvoiceStatus.OVERDUE
+    return True
+
+
+def mark_overdue(session: Session, location: Location, invoice: Invoice, context: Context) -> None:
+    """An invoice was not paid when due: its agreement shows it, and its recovery begins."""
+    invoice.status = InvoiceStatus.OVERDUE
+    agreement = agreement_of(session, invoice)
+    if agreement and agreement.status in (AgreementStatus.ACTIVE, AgreementStatus.COMPLETED):
+        agreement.status = AgreementStatus.OVERDUE
+    begin_recovery(session, location, invoice.id, business_date(context.clock.now(), location.zone))
+
+
+def mark_paid(session: Session, context: Context, location: Location, invoice: Invoice) -> None:
+    """Nothing is owed on the invoice any more: its recovery ends, and its agreement is in order if nothing else is."""
+    now = context.clock.now()
+    invoice.status = InvoiceStatus.COMPLETED
+    end_recovery(session, invoice.id, PAID, now)
+    _clear_overdue(session, invoice, business_date(now, location.zone))
+
+
+def agreement_of(session: Session, invoice: Invoice) -> Contract | PaymentPlan | None:
+    """The contract or payment plan that an invoice belongs to; None for what is asked for once."""
+    if invoice.contract_id:
+        return session.get_one(Contract, invoice.contract_id)
+    return session.get_one(PaymentPlan, invoice.payment_plan_id) if invoice.payment_plan_id else None
+
+
+def live_patient(session: Session, member_id: str) -> str | None:
+    """The patient that the member is linked to now."""
+    return session.scalar(
+        select(PatientLink.pms_patient_id).where(PatientLink.member_id == member_id, PatientLink.ended_at.is_(None))
+    )
+
+
+def _clear_overdue(session: Session, invoice: Invoice, today: date) -> None:
+    """Paid late keeps the anchor. A membership that had not begun begins with the payment."""
+    if invoice.instant_payment_id:
+        _complete_request(session, invoice.instant_payment_id)
+    agreement = agreement_of(session, invoice)
+    if agreement and agreement.status is AgreementStatus.FAILED and isinstance(agreement, Contract):
+        agreement.status = AgreementStatus.ACTIVE
+        agreement.skip_to(today)
+    else:
+        without_debt(session, invoice)
+
+
+def without_debt(session: Session, invoice: Invoice) -> None:
+    """The agreement of an invoice that is owed no more: active again once nothing is overdue. It may be complete."""
+    agreement = agreement_of(session, invoice)
+    if agreement is None:
+        return
+    same = (
+        Invoice.contract_id == invoice.contract_id
+        if invoice.contract_id
+        else Invoice.payment_plan_id == invoice.payment_plan_id
+    )
+    owed = (InvoiceStatus.OPEN, InvoiceStatus.PROCESSING, InvoiceStatus.WAITING, InvoiceStatus.OVERDUE)
+    unpaid = select(Invoice.status).where(same, Invoice.id != invoice.id, Invoice.status.in_(owed))
+    statuses = set(session.scalars(unpaid.distinct()))
+    if isinstance(agreement, PaymentPlan) and agreement.next_due is None and not statuses:
+        agreement.status = AgreementStatus.COMPLETED
+    elif agreement.status is AgreementStatus.OVERDUE and InvoiceStatus.OVERDUE not in statuses:
+        agreement.status = AgreementStatus.ACTIVE
+        if isinstance(agreement, Contract):
+            agreement.frozen_at = None
+
+
+def _complete_request(session: Session, request_id: str) -> None:
+    """An instant payment is complete once all of its amounts are paid."""
+    unpaid = select(Invoice.id).where(
+        Invoice.instant_payment_id == request_id, Invoice.status != InvoiceStatus.COMPLETED
+    )
+    session.flush()
+    if session.scalars(unpaid).first() is None:
+        session.get_one(InstantPayment, request_id).status = RequestStatus.COMPLETED
+
+
+def _method(session: Session, charge: Charge, attempt: ChargeAttempt | None) -> PaymentMethod:
+    """The method that paid: of the live attempt, or of the newest when the attempt had been given up already."""
+    if attempt is None:
+        newest = (
+            select(ChargeAttempt).where(ChargeAttempt.charge_id == charge.id).order_by(ChargeAttempt.created_at.desc())
+        )
+        attempt = session.scalars(newest).first()
+    if attempt is None:
+        raise InvariantBroken(f"The charge {charge.id} succeeded without an attempt of ours.")
+    return session.get_one(PaymentMethod, attempt.payment_method_id)
+
+
+_AUTOMATIC = (InvoiceKind.MEMBERSHIP, InvoiceKind.EXIT, InvoiceKind.INSTALMENT)
+"""Posted by themselves once linked; what is paid once waits for a person's Post to Ledger."""
+
+
+def _orders(session: Session, location: Location, payment: Payment, invoice: Invoice) -> list[tuple[Order, str | None]]:
+    """One write-back for each person of the invoice, with the patient that each is linked to now."""
+    stored = session.scalars(
+        select(InvoiceLine).where(InvoiceLine.invoice_id == invoice.id).order_by(InvoiceLine.position)
+    )
+    parts = shares([priced(line, invoice.currency) for line in stored])
+    if location.policy.household_posting is HouseholdPosting.HOLDER:
+        parts = {invoice.member_id: sum(parts.values())}
+    owed = [(member_id, cents) for member_id, cents in parts.items() if cents]
+    return [
+        (_order(payment, invoice, person, member_id, cents), live_patient(session, member_id))
+        for person, (member_id, cents) in enumerate(owed)
+    ]
+
+
+def _order(payment: Payment, invoice: Invoice, person: int, member_id: str, cents: int) -> Order:
+    return Order(
+        location_id=payment.location_id,
+        member_id=member_id,
+        source_id=payment.id,
+        leg=Leg.PAYMENT,
+        reference=payment_reference(payment.charge_id, person),
+        amount=Money(cents, payment.currency),
+        entry_date=payment.business_date,
+        payment_type=PAYMENT_TYPES[payment.method_kind],
+        note=_note(invoice),
+        automatic=invoice.kind in _AUTOMATIC,
+    )
+
+
+def _note(invoice: Invoice) -> str:
+    match invoice.kind:
+        case InvoiceKind.MEMBERSHIP:
+            return f"SmilePass membership, due {invoice.due_date:%d/%m/%Y}"
+        case InvoiceKind.EXIT:
+            return "SmilePass membership, end of contract"
+        case InvoiceKind.INSTALMENT:
+            return f"SmilePass instalment {invoice.period}" if invoice.period else "SmilePass deposit"
+        case InvoiceKind.INSTANT:
+            return "SmilePass payment"
+        case InvoiceKind.HOLD:
+            return "SmilePass deposit that was held"

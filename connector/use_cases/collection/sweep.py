@@ -1,0 +1,161 @@
+"""Sweep Stripe's lists for what its news did not tell: once a night, and after an absence longer than it keeps news.
+
+Only lists are read, and of single objects those alone whose last word we do not have yet: Stripe allots reads by the
+month (500 for each transaction of 30 days, never fewer than 10,000).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+import structlog
+from sqlalchemy import select
+
+from connector.billing.collecting.charges import (
+    AttemptState,
+    Charge,
+    ChargeAttempt,
+    Payment,
+    Payout,
+    ReturnedPayment,
+    ReturnKind,
+    UndoneReturn,
+)
+from connector.billing.inbox import read_until
+from connector.errors import AccessDenied, EdgeError, InvariantBroken, NotSent, OutcomeUnknown, RateLimited
+from connector.use_cases.collection.follow_money import follow_charge, follow_payout
+from connector.use_cases.context import Context
+from connector.use_cases.returns.record_return import record_return
+
+log = structlog.get_logger()
+
+NEWS_KEPT = timedelta(days=29)
+"""A day less than Stripe keeps its events."""
+CHARGES_BACK = timedelta(days=8)
+RETURNS_BACK = timedelta(days=90)
+PAYOUTS_BACK = timedelta(days=30)
+REFUNDS_FAIL_WITHIN = timedelta(days=35)
+"""A refund can fail up to thirty days after it was made (Stripe: refunds)."""
+PAYOUTS_FAIL_WITHIN = timedelta(days=10)
+"""Banks send a payout back within some business days of its arrival."""
+
+_UNDER_WAY = (AttemptState.SENDING, AttemptState.PAYER, AttemptState.PROCESSING)
+_BATCH = 500
+
+T = TypeVar("T")
+Item = tuple[str, str]
+"""Kind of an object and its id at Stripe."""
+
+
+@dataclass
+class SweepReport:
+    """What a sweep saw."""
+
+    listed: int = 0
+    """Objects on Stripe's lists."""
+    read: int = 0
+    """Those of them, and of our own open ones, that were read one by one."""
+    missed: list[str] = field(default_factory=list)
+    """What the news had not told, by kind and id at Stripe, e.g. 'charge pi_1'."""
+    problems: list[str] = field(default_factory=list)
+    complete: bool = False
+    """Whether all lists were read to their ends."""
+
+
+def away_too_long(context: Context) -> bool:
+    """Whether news may have been dropped since the last poll, so that only a sweep can tell what happened."""
+    with context.database.read() as session:
+        until = read_until(session)
+    return until is not None and context.clock.now() - until > NEWS_KEPT
+
+
+def sweep(context: Context) -> SweepReport:
+    """Apply all that the lists show and the news did not tell. What cannot be read now is left to the next sweep."""
+    report = SweepReport()
+    now = context.clock.now()
+    with context.database.read() as session:
+        until = read_until(session) or now
+    away_since = until if now - until > NEWS_KEPT else now
+    try:
+        for wanted, back in ((_charges, CHARGES_BACK), (_returns, RETURNS_BACK), (_payouts, PAYOUTS_BACK)):
+            for kind, processor_id in wanted(context, report, min(now - back, away_since)):
+                _follow(context, report, kind, processor_id)
+        report.complete = True
+    except EdgeError as error:
+        report.problems.append(str(error))
+    log.info("sweep.done", listed=report.listed, read=report.read, missed=report.missed, problems=len(report.problems))
+    return report
+
+
+def _follow(context: Context, report: SweepReport, kind: str, processor_id: str) -> None:
+    """Read one object and count what is new. An odd one is put aside; errors of the connection end the sweep."""
+    report.read += 1
+    try:
+        if _FOLLOWERS[kind](context, processor_id):
+            report.missed.append(f"{kind} {processor_id}")
+    except (NotSent, AccessDenied, RateLimited, OutcomeUnknown):
+        raise
+    except (EdgeError, InvariantBroken) as error:
+        report.problems.append(f"The {kind} {processor_id} cannot be followed. {error}")
+
+
+_FOLLOWERS: Mapping[str, Callable[[Context, str], bool]] = {
+    "charge": follow_charge,
+    ReturnKind.REFUND: lambda context, processor_id: record_return(context, ReturnKind.REFUND, processor_id),
+    ReturnKind.DISPUTE: lambda context, processor_id: record_return(context, ReturnKind.DISPUTE, processor_id),
+    "payout": follow_payout,
+}
+
+
+def _charges(context: Context, report: SweepReport, since: datetime) -> list[Item]:
+    """Our charges on the list whose money is not recorded, and all of ours that are under way, however old."""
+    under_way = (
+        select(Charge.processor_id)
+        .join(ChargeAttempt, ChargeAttempt.charge_id == Charge.id)
+        .where(ChargeAttempt.state.in_(_UNDER_WAY), Charge.processor_id.is_not(None))
+    )
+    open_ = select(Charge.processor_id).where(Charge.id.not_in(select(Payment.charge_id)))
+    listed = _counted(report, context.processor.charges_since(since))
+    with context.database.read() as session:
+        found = list(session.scalars(under_way))
+        for batch in _batches(listed):
+            found += session.scalars(open_.where(Charge.processor_id.in_(batch)))
+    return [("charge", processor_id) for processor_id in dict.fromkeys(found) if processor_id]
+
+
+def _returns(context: Context, report: SweepReport, since: datetime) -> Iterator[Item]:
+    """Refunds and disputes on the list, but for those that are recorded and that nothing can happen to any more."""
+    listed = _counted(report, context.processor.returns_since(since))
+    can_fail_since = context.clock.now() - REFUNDS_FAIL_WITHIN
+    undone = ReturnedPayment.id.in_(select(UndoneReturn.returned_payment_id))
+    too_old = (ReturnedPayment.kind == ReturnKind.REFUND) & (ReturnedPayment.returned_at < can_fail_since)
+    done = select(ReturnedPayment.processor_id).where(undone | too_old)
+    for batch in _batches(listed):
+        with context.database.read() as session:
+            ended = set(session.scalars(done.where(ReturnedPayment.processor_id.in_([item for _, item in batch]))))
+        yield from ((kind.value, item) for kind, item in batch if item not in ended)
+
+
+def _payouts(context: Context, report: SweepReport, since: datetime) -> Iterator[Item]:
+    """Payouts on the list, but for those that are recorded and too old to be sent back."""
+    listed = _counted(report, context.processor.payouts_since(since))
+    safe_before = (context.clock.now() - PAYOUTS_FAIL_WITHIN).date()
+    done = select(Payout.processor_id).where((Payout.arrival_date < safe_before) | Payout.failed_at.is_not(None))
+    for batch in _batches(listed):
+        with context.database.read() as session:
+            ended = set(session.scalars(done.where(Payout.processor_id.in_(batch))))
+        yield from (("payout", item) for item in batch if item not in ended)
+
+
+def _counted(report: SweepReport, found: Iterable[T]) -> list[T]:
+    items = list(found)
+    report.listed += len(items)
+    return items
+
+
+def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """So many at a time as fit into one query."""
+    return (items[start : start + _BATCH] for start in range(0, len(items), _BATCH))

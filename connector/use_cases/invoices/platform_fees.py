@@ -1,0 +1,128 @@
+"""The platform's fee on its way: on the invoice where the patient bears it, on the charge, and in the books.
+
+What is booked is what was really asked for: the line that the patient was invoiced, or what Stripe was told to keep.
+The rates of the day of settlement count only where neither is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from connector.billing.clinics import Location
+from connector.billing.collecting.charges import Charge, Payment
+from connector.billing.invoices import Invoice, InvoiceKind, InvoiceLine
+from connector.billing.policy import FeeBearer
+from connector.billing.prices.platform_fee import FeeCategory, Tier, fee, tier_named, with_fee
+from connector.billing.prices.platform_fees import FeeCollection, FeeStatement, PlatformFee
+from connector.billing.prices.pricing import LineKind, PricedLine
+from connector.clock import business_date
+from connector.ledger import recipes
+from connector.ledger.journal import Booking, post
+from connector.money import Money
+from connector.use_cases.context import Context
+
+
+def category_of(kind: InvoiceKind) -> FeeCategory:
+    """The rate for an invoice: what is paid for a membership, also for leaving it early, or anything else."""
+    is_membership = kind in (InvoiceKind.MEMBERSHIP, InvoiceKind.EXIT)
+    return FeeCategory.MEMBERSHIP if is_membership else FeeCategory.OTHER
+
+
+def with_platform_fee(
+    tiers: Mapping[str, Tier], location: Location, kind: InvoiceKind, lines: Sequence[PricedLine]
+) -> tuple[PricedLine, ...]:
+    """The lines of an invoice that is about to be issued, with the fee on top where the location's patients bear it.
+
+    Raises DomainError for a tier that is not in the settings, so that nothing is charged whose fee cannot be booked.
+    """
+    policy = location.policy
+    tier = tier_named(policy.platform_tier, tiers)
+    return with_fee(lines, tier, category_of(kind), policy.fee_bearer, location.currency)[0]
+
+
+def application_fee_cents(
+    context: Context, location: Location, kind: InvoiceKind, amount: Money, on_top: Money | None = None
+) -> int:
+    """What Stripe is to keep of a charge for the platform: 0 where none is configured, and never the whole amount.
+
+    `on_top`: the fee that the amount contains, where the patient bears it. Stripe takes less than the amount only
+    (Stripe: application_fee_amount).
+    """
+    if not context.fee_kept_by_stripe:
+        return 0
+    tier = tier_named(location.policy.platform_tier, context.tiers)
+    wanted = on_top or fee(tier, category_of(kind), amount).amount
+    return max(0, min(wanted.cents, amount.cents - 1))
+
+
+def application_fees(
+    session: Session, context: Context, location: Location, invoice_ids: Collection[str]
+) -> dict[str, int]:
+    """The same in cents for each of these invoices, with what their lines say; for a whole batch of charges."""
+    if not context.fee_kept_by_stripe:
+        return dict.fromkeys(invoice_ids, 0)
+    on_top = dict(
+        session.execute(
+            select(InvoiceLine.invoice_id, InvoiceLine.amount_cents).where(
+                InvoiceLine.invoice_id.in_(invoice_ids), InvoiceLine.kind == LineKind.PLATFORM_FEE
+            )
+        ).all()
+    )
+    query = select(Invoice.id, Invoice.kind, Invoice.amount_cents, Invoice.currency).where(Invoice.id.in_(invoice_ids))
+    return {
+        key: application_fee_cents(context, location, kind, Money(cents, currency), Money(on_top.get(key, 0), currency))
+        for key, kind, cents, currency in session.execute(query)
+    }
+
+
+def book_platform_fee(
+    session: Session, context: Context, location: Location, payment: Payment, invoice: Invoice, now: datetime
+) -> None:
+    """Book the fee of a payment that has just been recorded, in the caller's unit of work; once for each payment.
+
+    A fee of nothing makes no row. The payment must have been flushed.
+    """
+    charged = session.scalar(
+        select(InvoiceLine).where(InvoiceLine.invoice_id == invoice.id, InvoiceLine.kind == LineKind.PLATFORM_FEE)
+    )
+    kept = session.get_one(Charge, payment.charge_id).application_fee_cents
+    tier = tier_named(location.policy.platform_tier, context.tiers)
+    if kept:
+        amount = Money(kept, payment.currency)
+    elif charged:
+        amount = Money(charged.amount_cents, payment.currency)
+    else:
+        amount = fee(tier, category_of(invoice.kind), payment.amount).amount
+    if not amount:
+        return
+    said = charged is not None and charged.amount_cents == amount.cents
+    gst = Money(charged.gst_cents, payment.currency) if charged and said else amount.percent(tier.gst_percent)
+    day = _month_still_open(session, location, payment.business_date, now)
+    session.add(
+        PlatformFee(
+            payment_id=payment.id,
+            location_id=location.id,
+            amount_cents=amount.cents,
+            gst_cents=gst.cents,
+            currency=payment.currency,
+            bearer=FeeBearer.PATIENT if charged else FeeBearer.PRACTICE,
+            collection=FeeCollection.APPLICATION_FEE if kept else FeeCollection.STATEMENT,
+            business_date=day,
+        )
+    )
+    post(session, [Booking(recipes.platform_fee(payment.id, amount, gst), location.id, day)], now)
+
+
+def _month_still_open(session: Session, location: Location, day: date, now: datetime) -> date:
+    """The day itself, or today when the statement of its month is made already: no fee is ever left out of all.
+
+    A payment that is being recorded holds its location's key, for which a statement waits, and the other way round.
+    """
+    statements = select(func.count()).where(
+        FeeStatement.location_id == location.id, FeeStatement.month == day.replace(day=1)
+    )
+    return business_date(now, location.zone) if session.scalar(statements) else day

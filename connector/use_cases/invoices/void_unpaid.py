@@ -1,0 +1,40 @@
+"""Void what is unpaid of an agreement that ends, in the caller's unit of work. Money under way cannot be called off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from connector.billing.collecting.charges import LIVE_ATTEMPT, AttemptState, Charge, ChargeAttempt
+from connector.billing.invoices import UNPAID, Invoice, InvoiceStatus
+from connector.use_cases.collection.plan_attempts import withdraw
+from connector.use_cases.invoices.issue import cancel
+from connector.use_cases.recovery.recover import end_recovery
+
+_SENT = [state for state in LIVE_ATTEMPT if state is not AttemptState.PLANNED]
+
+
+def money_under_way(session: Session, invoices: Sequence[Invoice]) -> Invoice | None:
+    """An invoice for which something was sent that has no answer yet, such as a bank debit that takes days."""
+    sent = (
+        select(Charge.invoice_id)
+        .join(ChargeAttempt, ChargeAttempt.charge_id == Charge.id)
+        .where(Charge.invoice_id.in_([invoice.id for invoice in invoices]), ChargeAttempt.state.in_(_SENT))
+    )
+    busy = set(session.scalars(sent))
+    return next((row for row in invoices if row.id in busy or row.status is InvoiceStatus.PROCESSING), None)
+
+
+def void_unpaid(
+    session: Session, invoices: Sequence[Invoice], status: InvoiceStatus, today: date, now: datetime
+) -> int:
+    """Void the unpaid ones of these as cancelled or expired; returns how many. None may have money under way."""
+    unpaid = [invoice for invoice in invoices if invoice.status in UNPAID]
+    for invoice in unpaid:
+        withdraw(session, invoice.id, now)
+        cancel(session, invoice, status, today, now)
+        end_recovery(session, invoice.id, status.value, now)
+    return len(unpaid)

@@ -1,0 +1,130 @@
+"""A person whom staff type in, measured by the same rules as a row of an import, and found again when known already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from connector import ids
+from connector.billing.agreements.contracts import AgreementStatus, Contract, Cover
+from connector.billing.agreements.schedule import Frequency
+from connector.billing.clinics import Location
+from connector.billing.intake.member_cells import (
+    BadCell,
+    MemberFileRules,
+    MemberRow,
+    check_cells,
+    holds_card_number,
+    person_key,
+)
+from connector.billing.members import Member
+from connector.errors import DomainError
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PersonDetails:
+    """A person as typed in; what is not known is empty. Has no repr: all of it is personal."""
+
+    given_name: str
+    family_name: str
+    born: date | None = None
+    email: str = ""
+    phone: str = ""
+
+    @property
+    def cells(self) -> dict[str, str]:
+        born = self.born.isoformat() if self.born else ""
+        texts = {"given_name": self.given_name, "family_name": self.family_name}
+        return {**texts, "date_of_birth": born, "email": self.email, "phone": self.phone}
+
+
+def join(session: Session, location: Location, details: PersonDetails, today: date, now: datetime) -> Member:
+    """The member of these details, new or known from an earlier membership, in the caller's unit of work.
+
+    Raises DomainError for details that cannot be, and for a person who is on a contract already.
+    """
+    row = _checked(details.cells, today)
+    # Whoever adds people to a location waits here, so that the same person is never added twice.
+    session.get_one(Location, location.id, with_for_update=True)
+    member = _known(session, location, row)
+    if member is None:
+        member = _new(location, row, now)
+        session.add(member)
+    else:
+        _refuse_who_is_covered(session, member)
+        member.phone = row.phone or member.phone
+    session.flush()
+    return member
+
+
+def reach(member: Member, email: str, phone: str, today: date) -> None:
+    """Take over a new address, if one is given. Raises DomainError when the member cannot be invited by e-mail."""
+    details = PersonDetails(
+        member.given_name, member.family_name, member.date_of_birth, email or member.email, phone or member.phone
+    )
+    row = _checked(details.cells, today)
+    member.email, member.phone = row.email, row.phone
+    require_email(member)
+
+
+def require_email(member: Member) -> None:
+    """Raise DomainError unless an invitation can be sent."""
+    if not member.email:
+        raise DomainError(f"The member {member.id} has no e-mail address for the invitation: give one with --email.")
+
+
+def _checked(cells: Mapping[str, str], today: date) -> MemberRow:
+    if any(holds_card_number(text) for text in cells.values()):
+        raise DomainError("This holds a card number: nothing was kept, cards are entered on Stripe's page only.")
+    try:
+        return check_cells(0, cells, MemberFileRules(today, frozenset(Frequency), email_needed=False))
+    except BadCell as error:
+        raise DomainError(f"--{_OPTIONS[error.column]}: {error.reason}") from None
+
+
+_OPTIONS = {
+    "given_name": "given-name",
+    "family_name": "family-name",
+    "date_of_birth": "born",
+    "email": "email",
+    "phone": "phone",
+}
+
+
+def _known(session: Session, location: Location, row: MemberRow) -> Member | None:
+    same_birth = select(Member).where(Member.location_id == location.id, Member.date_of_birth == row.date_of_birth)
+    for member in session.scalars(same_birth.order_by(Member.created_at)):
+        key = person_key(member.given_name, member.family_name, member.date_of_birth, member.email)
+        if key == row.person_key:
+            return member
+    return None
+
+
+def _refuse_who_is_covered(session: Session, member: Member) -> None:
+    query = (
+        select(Contract.id)
+        .join(Cover, Cover.contract_id == Contract.id)
+        .where(Cover.member_id == member.id, Cover.until_period.is_(None))
+        .where(Contract.status != AgreementStatus.CANCELLED)
+    )
+    if contract_id := session.scalars(query).first():
+        raise DomainError(f"This person is a member already, on the contract {contract_id}: nothing was changed.")
+
+
+def _new(location: Location, row: MemberRow, now: datetime) -> Member:
+    member_id = ids.new_id("mem")
+    return Member(
+        id=member_id,
+        location_id=location.id,
+        external_id=member_id,
+        given_name=row.given_name,
+        family_name=row.family_name,
+        date_of_birth=row.date_of_birth,
+        email=row.email,
+        phone=row.phone,
+        created_at=now,
+    )

@@ -1,0 +1,1 @@
+"""Messages: queued with their reason, worded and handed over later."""

@@ -1,0 +1,57 @@
+"""Queue a message, in the unit of work that gives the reason for it. `send_messages` hands it over later."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from connector import ids
+from connector.billing.clinics import Location
+from connector.messaging.kinds import CHANNELS, MessageKind
+from connector.messaging.models import Message, MessageState
+from connector.messaging.window import send_at
+
+
+def queue_message(
+    session: Session,
+    location: Location,
+    kind: MessageKind,
+    subject_id: str,
+    occasion: str,
+    now: datetime,
+    *,
+    member_id: str | None = None,
+    staff_user_id: str | None = None,
+    urgent: bool = False,
+    **detail: int | str | None,
+) -> None:
+    """Queue it on every channel that its kind has; a second one for the same subject and occasion is no message.
+
+    Goes to the member, else to the staff user, else to the location. Waits for the location's send window unless it is
+    `urgent`, because somebody asked for it just now. `detail`: cents and dates (ISO) that are to be said as decided.
+    """
+    policy, calendar = location.policy, location.calendar
+    window = (policy.send_from_hour, policy.send_until_hour)
+    not_before = now if urgent else send_at(now, location.zone, *window, calendar.is_business_day)
+    rows = [
+        {
+            "id": ids.new_id("msg"),
+            "location_id": location.id,
+            "member_id": member_id,
+            "staff_user_id": staff_user_id,
+            "kind": kind,
+            "channel": channel,
+            "subject_id": subject_id,
+            "reason_key": f"{kind}:{subject_id}:{occasion}:{channel}",
+            "detail": detail,
+            "state": MessageState.QUEUED,
+            "not_before": not_before,
+            "attempts": 0,
+            "created_at": now,
+        }
+        for channel in sorted(CHANNELS[kind])
+    ]
+    insert = (sqlite if session.get_bind().dialect.name == "sqlite" else postgresql).insert(Message)
+    session.execute(insert.on_conflict_do_nothing(), rows)

@@ -1,0 +1,129 @@
+"""Pay an invoice now, with the payer present and the payment method on file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from connector.billing.clinics import Location
+from connector.billing.collecting.charges import AttemptState, Origin
+from connector.billing.collecting.declines import payer_text
+from connector.billing.invoices import UNPAID, Invoice
+from connector.billing.members import PaymentMethod
+from connector.billing.processor import ChargeReport, ChargeStatus
+from connector.clock import business_date
+from connector.errors import DomainError, EdgeError
+from connector.use_cases.collection.collect_charge import ABANDONED, METHOD_GONE, REFUSED, collect_charge
+from connector.use_cases.collection.plan_attempts import plan_again, withdraw
+from connector.use_cases.context import Context
+from connector.use_cases.patient_pages.show_invoice import live_attempt
+
+
+class Paid(StrEnum):
+    """What came of it."""
+
+    YES = "yes"
+    SOON = "soon"
+    """A bank debit is on its way and takes some days, or the answer is not known yet."""
+    AT_BANK = "at_bank"
+    """The payer has to answer the bank's question first."""
+    NO = "no"
+    ELSEWHERE = "elsewhere"
+    """Somebody was quicker: it is paid, or being paid, by another request."""
+
+
+@dataclass(frozen=True, slots=True)
+class PayOutcome:
+    """What came of a payment that its payer started."""
+
+    paid: Paid
+    text: str = ""
+    """Why not, in words for the payer."""
+    payer_url: str = field(default="", repr=False)
+    """The bank's page; a secret."""
+
+
+UNREACHABLE = "The payment cannot be made just now, and nothing was taken: please try again in a few minutes."
+NOT_FINISHED = "The payment was not finished at your bank, and nothing was taken: please try again."
+NO_METHOD = "There is no card or bank account on file: please give one."
+METHOD_ENDED = "Your card or account on file can no longer be used: please give another one."
+
+
+def pay_invoice(context: Context, invoice_id: str, return_url: str) -> PayOutcome:
+    """Charge the payer's method for that invoice, in place of what was planned for it.
+
+    Of two requests at once one pays; the other is told so. Raises DomainError without a payment method.
+    """
+    look_at_bank(context, invoice_id)
+    with context.database.unit_of_work() as session:
+        attempt_id = _begin(session, context, invoice_id)
+    if attempt_id is None:
+        return PayOutcome(Paid.ELSEWHERE)
+    try:
+        report = collect_charge(context, attempt_id, return_url)
+    except EdgeError:
+        return _unanswered(context, invoice_id)
+    return outcome_of(report)
+
+
+def look_at_bank(context: Context, invoice_id: str) -> None:
+    """A payer who comes back without the bank's answer begins anew; one who brought it has paid."""
+    with context.database.read() as session:
+        attempt = live_attempt(session, invoice_id)
+    if attempt is not None and attempt.state is AttemptState.PAYER:
+        collect_charge(context, attempt.id)
+
+
+def _begin(session: Session, context: Context, invoice_id: str) -> str | None:
+    """Plan the attempt that is made right now; None when the invoice is being paid already, or owes nothing."""
+    now = context.clock.now()
+    # Locked, so that of two requests at once the second finds the attempt of the first (PostgreSQL).
+    invoice = session.get_one(Invoice, invoice_id, with_for_update=True)
+    waiting = live_attempt(session, invoice_id)
+    if invoice.status not in UNPAID or (waiting is not None and waiting.origin is Origin.PAYER):
+        return None
+    usable = select(PaymentMethod.id).where(
+        PaymentMethod.member_id == invoice.member_id, PaymentMethod.usable.is_(True)
+    )
+    method_id = session.scalars(usable).first()
+    if method_id is None:
+        raise DomainError(NO_METHOD)
+    location = session.get_one(Location, invoice.location_id)
+    if not withdraw(session, invoice_id, now):
+        return None
+    today = business_date(now, location.zone)
+    if not plan_again(session, location, invoice, method_id, Origin.PAYER, today, now):
+        return None
+    planned = live_attempt(session, invoice_id)
+    return planned.id if planned else None
+
+
+def _unanswered(context: Context, invoice_id: str) -> PayOutcome:
+    """The processor did not answer. What was certainly not sent is called off, so that the payer can try again."""
+    with context.database.unit_of_work() as session:
+        withdrawn = withdraw(session, invoice_id, context.clock.now())
+    return PayOutcome(Paid.NO, UNREACHABLE) if withdrawn else PayOutcome(Paid.SOON)
+
+
+def outcome_of(report: ChargeReport | None) -> PayOutcome:
+    """The processor's answer as the payer sees it."""
+    if report is None:
+        return PayOutcome(Paid.SOON)
+    match report.status:
+        case ChargeStatus.SUCCEEDED:
+            return PayOutcome(Paid.YES)
+        case ChargeStatus.PROCESSING:
+            return PayOutcome(Paid.SOON)
+        case ChargeStatus.NEEDS_PAYER if report.payer_url:
+            return PayOutcome(Paid.AT_BANK, payer_url=report.payer_url)
+    return PayOutcome(Paid.NO, refusal_text(report.failure_code or ""))
+
+
+def refusal_text(code: str) -> str:
+    """Why a payment was not made, for the payer."""
+    return {ABANDONED: NOT_FINISHED, METHOD_GONE: METHOD_ENDED, REFUSED: payer_text(REFUSED)}.get(
+        code, payer_text(code)
+    )

@@ -1,0 +1,39 @@
+"""Renew a link that cannot be used any more: a new one goes to the contact on file, and nowhere else."""
+
+from __future__ import annotations
+
+from connector.billing.links import find
+from connector.clock import business_date
+from connector.errors import DomainError
+from connector.messaging.kinds import MessageKind
+from connector.use_cases.context import Context
+from connector.use_cases.messages.queue_message import queue_message
+from connector.use_cases.patient_pages.link_subject import link_subject
+from connector.use_cases.patient_pages.open_link import PATIENT_KINDS
+
+
+def renew_link(context: Context, token: str) -> None:
+    """Queue a new link for whatever the token was for, once a day, if it still waits for its payer.
+
+    Whoever asks learns nothing: there is no answer, and a token that is unknown or still good is passed over.
+    """
+    now = context.clock.now()
+    with context.database.unit_of_work() as session:
+        link = find(session, token)
+        if link is None or link.kind not in PATIENT_KINDS or (link.ended_at is None and link.expires_at > now):
+            return
+        try:
+            subject = link_subject(context, session, link.subject_id)
+        except DomainError:
+            return
+        queue_message(
+            session,
+            subject.location,
+            MessageKind.NEW_LINK,
+            subject.id,
+            f"asked:{business_date(now, subject.location.zone).isoformat()}",
+            now,
+            member_id=subject.member_id,
+            urgent=True,
+            expires_on=business_date(subject.expires_at, subject.location.zone).isoformat(),
+        )

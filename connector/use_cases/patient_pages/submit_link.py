@@ -1,0 +1,278 @@
+"""Submit the page of a secure link: what the payer has decided on it.
+
+What is decided once (acceptance, refusal) consumes the link in the same unit of work. A payment is protected by its
+attempt instead, of which an invoice has one at a time, so that a declined payer can try again with the same link.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from connector.billing.agreements.contracts import Contract
+from connector.billing.agreements.payment_plans import PaymentPlan
+from connector.billing.agreements.payment_requests import PaymentHold
+from connector.billing.clinics import Location
+from connector.billing.documents.wording import date_text, money_text
+from connector.billing.links import SecureLink, consume
+from connector.billing.processor import ChargeStatus
+from connector.errors import DomainError, EdgeError
+from connector.use_cases.collection.method_page import THANK_YOU, method_page
+from connector.use_cases.collection.plan_attempts import payers
+from connector.use_cases.context import Context
+from connector.use_cases.patient_pages.link_subject import link_subject
+from connector.use_cases.patient_pages.open_link import OpenedLink, Page, Practice, open_link, page_of, usable_link
+from connector.use_cases.patient_pages.pay_invoice import Paid, pay_invoice
+from connector.use_cases.patient_pages.pay_request import pay_request
+from connector.use_cases.patient_pages.show_invoice import InvoicePage
+from connector.use_cases.patient_pages.show_plan_change import ChangePage
+from connector.use_cases.patient_pages.show_request import HoldPage, PlanPage, RequestPage
+from connector.use_cases.patient_pages.show_signup import SignupPage
+from connector.use_cases.patient_pages.sign_up import SignupForm, preview, sign_up
+from connector.use_cases.payment_plans.agree_payment_plan import accept_payment_plan
+from connector.use_cases.plans.decide_plan_change import accept_plan_change, decline_plan_change
+from connector.use_cases.requests.hold_payment import authorise_hold
+
+UNREACHABLE = "The secure page cannot be opened just now: please try again in a few minutes."
+ON_ITS_WAY = "A payment from a bank account takes up to three business days. You will be told what became of it."
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """The browser goes on to a page of the processor or of the payer's bank."""
+
+    url: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """It is done: what to tell the payer."""
+
+    practice: Practice
+    title: str
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The page once more, with a sentence that says why, and with what was filled in."""
+
+    opened: OpenedLink
+    notice: str = ""
+    form: SignupForm | None = None
+
+
+Answer = Go | Done | Again
+
+
+@dataclass(frozen=True, slots=True)
+class _Submit:
+    """One submitted page."""
+
+    context: Context
+    token: str = field(repr=False)
+    link: SecureLink
+    opened: OpenedLink
+    form: Mapping[str, str] = field(repr=False)
+
+    @property
+    def practice(self) -> Practice:
+        return self.opened.practice
+
+
+def submit_link(context: Context, token: str, form: Mapping[str, str]) -> Answer | None:
+    """Do what the form's `action` says. None for a token that cannot be used, or was used by a quicker request."""
+    now = context.clock.now()
+    with context.database.read() as session:
+        link = usable_link(session, token, now)
+        found = page_of(context, session, link) if link else None
+    if link is None or found is None:
+        return None
+    act = _ACTIONS.get((type(found.page), form.get("action", "")))
+    if act is None:
+        return Again(found)
+    try:
+        return act(_Submit(context, token, link, found, form))
+    except DomainError as refusal:
+        return _again(context, token, str(refusal))
+    except EdgeError:
+        return _again(context, token, UNREACHABLE)
+
+
+def _again(context: Context, token: str, notice: str) -> Again | None:
+    found = open_link(context, token)
+    return Again(found, notice) if found else None
+
+
+def _once(submit: _Submit, decide: Callable[[Session, datetime], None]) -> bool:
+    """Use the link up and decide, both or neither. False when another request was quicker."""
+    now = submit.context.clock.now()
+    with submit.context.database.unit_of_work() as session:
+        if not consume(session, submit.link.id, now):
+            return False
+        decide(session, now)
+    return True
+
+
+def _signup_form(form: Mapping[str, str]) -> SignupForm:
+    return SignupForm(
+        chosen=form.get("plan", ""),
+        promo=form.get("promo", ""),
+        given_name=form.get("given_name", ""),
+        family_name=form.get("family_name", ""),
+        phone=form.get("phone", ""),
+        agreed=form.get("agreed") == "yes",
+        shown=form.get("shown", ""),
+    )
+
+
+def _preview(submit: _Submit) -> Answer | None:
+    """The price of another choice; nothing of it is kept."""
+    return _signup_again(submit, _signup_form(submit.form), "")
+
+
+def _sign_up(submit: _Submit) -> Answer | None:
+    """Store what was accepted, then let the payer give a payment method. The link lives until there is one."""
+    context, now, form = submit.context, submit.context.clock.now(), _signup_form(submit.form)
+    try:
+        with context.database.unit_of_work() as session:
+            link = usable_link(session, submit.token, now)
+            if link is None:
+                return None
+            contract = session.get_one(Contract, link.subject_id, with_for_update=True)
+            sign_up(context, session, session.get_one(Location, contract.location_id), contract, form)
+    except DomainError as refusal:
+        return _signup_again(submit, form, str(refusal))
+    return _method(submit)
+
+
+def _signup_again(submit: _Submit, form: SignupForm, notice: str) -> Answer | None:
+    """The page with the choice on it; without the promo code, or without the choice, when that cannot be had."""
+    context = submit.context
+    without_promo = SignupForm(chosen=form.chosen)
+    for attempt in (form, without_promo, SignupForm()):
+        try:
+            with context.database.unit_of_work() as session:
+                contract = session.get_one(Contract, submit.link.subject_id)
+                page = preview(context, session, session.get_one(Location, contract.location_id), contract, attempt)
+                session.rollback()
+        except DomainError as refusal:
+            notice = notice or str(refusal)
+        else:
+            return Again(OpenedLink(submit.link.subject_id, submit.practice, page), notice, form)
+    return None
+
+
+def _method(submit: _Submit) -> Answer | None:
+    """The processor's page for another card or account, whose completion pays or accepts."""
+    page, context = submit.opened.page, submit.context
+    if isinstance(page, SignupPage) and not page.signed and submit.form.get("action") != "sign_up":
+        # Nobody gives a card for terms that they have not accepted.
+        return Again(submit.opened)
+    with context.database.read() as session:
+        subject = link_subject(context, session, submit.link.subject_id)
+    return Go(method_page(context, subject.member_id, subject.id, subject.currency, subject.promise).url)
+
+
+def _pay(submit: _Submit) -> Answer | None:
+    page = submit.opened.page
+    outcome = pay_invoice(submit.context, submit.link.subject_id, f"{submit.context.public_url}{THANK_YOU}")
+    match outcome.paid:
+        case Paid.YES if isinstance(page, InvoicePage):
+            text = f"{money_text(page.amount)} for invoice {page.number} has been paid with your {method_text(page)}."
+            return Done(submit.practice, "Thank you", (text, "Your receipt is on its way to you."))
+        case Paid.SOON:
+            return Done(submit.practice, "Your payment is on its way", (ON_ITS_WAY,))
+        case Paid.AT_BANK:
+            return Go(outcome.payer_url)
+        case Paid.NO:
+            return _again(submit.context, submit.token, outcome.text)
+    return None
+
+
+def method_text(page: InvoicePage) -> str:
+    """What the invoice is paid with, e.g. 'card ending 4242'."""
+    return page.method.text if page.method else "payment method"
+
+
+def _accept_plan(submit: _Submit) -> Answer | None:
+    def accept(session: Session, now: datetime) -> None:
+        plan = session.get_one(PaymentPlan, submit.link.subject_id, with_for_update=True)
+        accept_payment_plan(session, session.get_one(Location, plan.location_id), plan, now)
+
+    if not _once(submit, accept):
+        return None
+    return Done(submit.practice, "Your payment plan is set up", ("Each payment will be taken on its due date.",))
+
+
+def _accept_change(submit: _Submit) -> Answer | None:
+    if not _once(submit, lambda session, now: accept_plan_change(session, submit.link.subject_id, now)):
+        return None
+    page = submit.opened.page
+    day = f" on {date_text(page.effective_on)}" if isinstance(page, ChangePage) else ""
+    return Done(submit.practice, "Thank you", (f"You have accepted the change. It takes effect{day}.",))
+
+
+def _decline_change(submit: _Submit) -> Answer | None:
+    if not _once(submit, lambda session, now: decline_plan_change(session, submit.link.subject_id, now)):
+        return None
+    return Done(submit.practice, "Everything stays as it is", ("You have declined the change.",))
+
+
+def _pay_request(submit: _Submit) -> Answer | None:
+    outcome = pay_request(submit.context, submit.link.subject_id, f"{submit.context.public_url}{THANK_YOU}")
+    match outcome.paid:
+        case Paid.YES:
+            page = submit.opened.page
+            later = isinstance(page, RequestPage) and page.later
+            paid = "What is due now is paid, and your receipt is on its way."
+            sentences = (paid, "Each later amount will be taken on its due date.") if later else (paid,)
+            return Done(submit.practice, "Thank you", sentences)
+        case Paid.SOON:
+            return Done(submit.practice, "Your payment is on its way", (ON_ITS_WAY,))
+        case Paid.AT_BANK:
+            return Go(outcome.payer_url)
+        case Paid.NO:
+            return _again(submit.context, submit.token, outcome.text)
+    return None
+
+
+def _hold(submit: _Submit) -> Answer | None:
+    """Let the amount be held on the card on file."""
+    context, hold_id = submit.context, submit.link.subject_id
+    with context.database.read() as session:
+        member_id = session.get_one(PaymentHold, hold_id).member_id
+        payer = payers(session, {member_id}).get(member_id)
+    try:
+        report = authorise_hold(context, hold_id, payer.method_id if payer else "", context.public_url + THANK_YOU)
+    except DomainError:
+        # It does not wait for a card any more: another request was quicker.
+        return None
+    match report.status:
+        case ChargeStatus.AUTHORISED:
+            return Done(submit.practice, "Thank you", ("The amount is set aside on your card. Nothing was charged.",))
+        case ChargeStatus.NEEDS_PAYER if report.payer_url:
+            return Go(report.payer_url)
+        case ChargeStatus.OPEN:
+            return _again(context, submit.token, "")
+    return Done(submit.practice, "Thank you", ("Your bank is being asked. You will be told if anything is missing.",))
+
+
+_ACTIONS: dict[tuple[type[Page], str], Callable[[_Submit], Answer | None]] = {
+    (SignupPage, "preview"): _preview,
+    (SignupPage, "sign_up"): _sign_up,
+    (SignupPage, "method"): _method,
+    (InvoicePage, "pay"): _pay,
+    (InvoicePage, "method"): _method,
+    (RequestPage, "pay"): _pay_request,
+    (RequestPage, "method"): _method,
+    (PlanPage, "accept"): _accept_plan,
+    (PlanPage, "method"): _method,
+    (HoldPage, "accept"): _hold,
+    (HoldPage, "method"): _method,
+    (ChangePage, "accept"): _accept_change,
+    (ChangePage, "decline"): _decline_change,
+}

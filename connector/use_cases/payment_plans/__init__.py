@@ -1,0 +1,1 @@
+"""Payment plans: agreed, changed, paid early, ended."""

@@ -1,0 +1,1 @@
+"""Setting up a practice: locations, their settings, the team, and what the platform is owed."""

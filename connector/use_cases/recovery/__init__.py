@@ -1,0 +1,1 @@
+"""What happens after a failure: steps, their clock, and who is told."""

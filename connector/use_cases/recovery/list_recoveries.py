@@ -1,0 +1,103 @@
+"""Show the recoveries of unpaid invoices to staff, and let a person stop one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy import select
+
+from connector.billing.activity import remember
+from connector.billing.clinics import Location
+from connector.billing.collecting.dunning import RecoveryState, plan_next
+from connector.billing.collecting.recovery import Recovery
+from connector.billing.invoices import UNPAID, Invoice
+from connector.clock import business_date
+from connector.errors import DomainError
+from connector.use_cases.collection.plan_attempts import withdraw
+from connector.use_cases.context import Context
+from connector.use_cases.recovery.read_failures import Unpaid, read_unpaid, under_way
+
+STOPPED = "stopped"
+"""Why a recovery has ended: staff have taken it over."""
+UNDER_WAY = "attempt under way"
+PAUSED = "paused"
+NONE_LEFT = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryLine:
+    """One unpaid invoice with what comes next for it."""
+
+    invoice_id: str
+    agreement_id: str
+    member_id: str
+    amount_cents: int
+    due_on: date
+    since: date
+    failure: str
+    """How it stands: the class of the latest refusal."""
+    next_step: str
+    """The step's name, or why there is none now."""
+    next_on: date | None
+
+
+def list_recoveries(context: Context, location: Location) -> list[RecoveryLine]:
+    """Every unpaid invoice of the location that has had a failure, the oldest first."""
+    query = (
+        select(Recovery, Invoice)
+        .join(Invoice, Invoice.id == Recovery.invoice_id)
+        .where(Recovery.location_id == location.id, Invoice.status.in_(UNPAID))
+        .order_by(Recovery.started_on, Invoice.number)
+    )
+    today = business_date(context.clock.now(), location.zone)
+    with context.database.read() as session:
+        rows = [(recovery, invoice) for recovery, invoice in session.execute(query)]
+        live = under_way(session, [invoice.id for _, invoice in rows])
+        return [_line(location, unpaid, today, live) for unpaid in read_unpaid(session, location, rows)]
+
+
+def stop_recovery(context: Context, invoice_id: str, actor: str) -> None:
+    """Make no further step for an invoice; its links stay good. Raises DomainError when there is nothing to stop."""
+    now = context.clock.now()
+    with context.database.unit_of_work() as session:
+        recovery = session.get(Recovery, invoice_id, with_for_update=True)
+        if recovery is None or recovery.ended_at is not None:
+            raise DomainError(f"There is no recovery of {invoice_id!r} under way: see `connector recoveries list`.")
+        if not withdraw(session, invoice_id, now):
+            raise DomainError(
+                f"A payment of {invoice_id} is under way and cannot be called off: wait for its result, and try again."
+            )
+        recovery.ended_at, recovery.ended_because, recovery.next_on = now, STOPPED, None
+        remember(session, invoice_id, "Recovery Stopped", now, location_id=recovery.location_id, actor=actor)
+
+
+def _line(location: Location, unpaid: Unpaid, today: date, live: set[str]) -> RecoveryLine:
+    recovery, invoice = unpaid.recovery, unpaid.invoice
+    step, on = _next(location, unpaid, today, live)
+    return RecoveryLine(
+        invoice_id=invoice.id,
+        agreement_id=invoice.contract_id or invoice.payment_plan_id or invoice.instant_payment_id or "",
+        member_id=invoice.member_id,
+        amount_cents=invoice.amount_cents,
+        due_on=invoice.due_date,
+        since=recovery.started_on,
+        failure=unpaid.failure.verdict.decline_class.value,
+        next_step=step,
+        next_on=on,
+    )
+
+
+def _next(location: Location, unpaid: Unpaid, today: date, live: set[str]) -> tuple[str, date | None]:
+    recovery = unpaid.recovery
+    if recovery.ended_at is not None:
+        return recovery.ended_because or "", None
+    if recovery.invoice_id in live:
+        return UNDER_WAY, None
+    if recovery.paused:
+        return PAUSED, None
+    if unpaid.repeat_at is not None:
+        return "repeat", business_date(unpaid.repeat_at, location.zone)
+    state = RecoveryState(recovery.started_on, recovery.step, recovery.shifted_days, recovery.done_on)
+    planned = plan_next(state, location.policy, unpaid.failure, location.calendar, today)
+    return (planned.step.kind.value, planned.on) if planned else (NONE_LEFT, None)

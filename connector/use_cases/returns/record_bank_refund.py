@@ -1,0 +1,63 @@
+"""Note a refund that the practice has paid from its own bank account. Moves no money."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from connector import ids
+from connector.billing.clinics import Location
+from connector.billing.collecting.charges import RefundState, ReturnedPayment, ReturnKind
+from connector.billing.members import MethodKind
+from connector.clock import business_date, day_bounds
+from connector.errors import DomainError
+from connector.ledger import recipes
+from connector.ledger.journal import Booking, post
+from connector.ledger.write_back.queue import enqueue
+from connector.money import Money
+from connector.use_cases.collection.business_day import day_of_money
+from connector.use_cases.context import Context
+from connector.use_cases.returns.record_return import AT_BANK
+from connector.use_cases.returns.refundable import check_refund, find_payment, new_request, remember_refund
+from connector.use_cases.returns.reverse_write_backs import reversals
+
+
+def record_bank_refund(
+    context: Context, payment_id: str, amount: Money, on: date, note: str, actor: str
+) -> ReturnedPayment:
+    """The practice has given so much of a payment back on that day: book it, and reverse it in the practice system.
+
+    Raises DomainError when it cannot be so.
+    """
+    now = context.clock.now()
+    with context.database.unit_of_work() as session:
+        payment = find_payment(session, payment_id, lock=True)
+        location = session.get_one(Location, payment.location_id)
+        check_refund(session, payment, amount, now, through_stripe=False)
+        if not payment.business_date <= on <= business_date(now, location.zone):
+            raise DomainError(
+                f"The payment {payment_id} is of {payment.business_date:%d/%m/%Y}: "
+                "it can have been given back since then, and not in the future."
+            )
+        request = new_request(payment, amount, RefundState.SUCCEEDED, note, actor, now)
+        request.processor_id = f"{AT_BANK}{request.id}"
+        at = day_bounds(on, location.zone)[0]
+        returned = ReturnedPayment(
+            id=ids.new_id("ret"),
+            location_id=location.id,
+            payment_id=payment.id,
+            kind=ReturnKind.REFUND,
+            processor_id=request.processor_id,
+            amount_cents=amount.cents,
+            fee_cents=0,
+            currency=amount.currency,
+            returned_at=at,
+            # However the payment was made, this day is known, and counts unless it is closed.
+            business_date=day_of_money(session, location, MethodKind.CARD, at, now),
+            recorded_at=now,
+        )
+        session.add_all([request, returned])
+        session.flush()
+        post(session, [Booking(recipes.bank_refund(returned.id, amount), location.id, returned.business_date)], now)
+        enqueue(session, reversals(session, payment, returned), now)
+        remember_refund(session, payment, "Refund Recorded", request, now)
+    return returned

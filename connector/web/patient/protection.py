@@ -1,0 +1,114 @@
+"""What guards every answer and request of the patients' pages: headers, limits of size and rate, allowed redirects."""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import parse_qsl, urlsplit
+
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from connector.settings import STRIPE_API, StripeSettings
+from connector.web.patient.rate_limit import RateLimit, client_of
+
+FORM_MAX = 16_384
+"""Bytes of a submitted form."""
+FIELDS_MAX = 30
+BODY_SECONDS = 10
+"""So long a request may take to send its body."""
+HSTS = "max-age=63072000"
+LINK_PATH = "/l/"
+TOO_MANY = "Too many requests: please wait a minute."
+
+
+class Headers:
+    """Adds to every answer what keeps a page with somebody's data where it belongs."""
+
+    def __init__(self, app: ASGIApp, *, public_url: str, stripe: StripeSettings) -> None:
+        self._app = app
+        self._headers = {
+            "Referrer-Policy": "no-referrer",
+            "Cache-Control": "no-store",
+            "X-Robots-Tag": "noindex, nofollow",
+            "X-Content-Type-Options": "nosniff",
+            "X-Frame-Options": "DENY",
+            "Cross-Origin-Opener-Policy": "same-origin",
+            "Content-Security-Policy": (
+                f"default-src 'none'; style-src 'self'; form-action 'self' {processor_source(stripe)}; "
+                "base-uri 'none'; frame-ancestors 'none'"
+            ),
+        }
+        if public_url.startswith("https:"):
+            self._headers["Strict-Transport-Security"] = HSTS
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in self._headers.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, guarded)
+
+
+class LimitedLinks:
+    """Refuses requests to link pages above the budget of their address."""
+
+    def __init__(self, app: ASGIApp, *, limit: RateLimit) -> None:
+        self._app = app
+        self._limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        counts = scope["type"] == "http" and scope["path"].startswith(LINK_PATH)
+        if counts and not self._limit.allows(client_of(HTTPConnection(scope))):
+            await PlainTextResponse(TOO_MANY, 429, {"Retry-After": "60"})(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+async def limited_body(request: Request, most: int) -> bytes:
+    """The body, read no further than `most` bytes and within BODY_SECONDS. Raises HTTPException."""
+    body = b""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > most:
+                    raise HTTPException(413)
+    except TimeoutError:
+        raise HTTPException(408) from None
+    return body
+
+
+async def form_of(request: Request) -> dict[str, str]:
+    """The fields of a submitted form, without characters that cannot be printed. Raises HTTPException for no form."""
+    if request.headers.get("Content-Type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
+        raise HTTPException(415)
+    body = await limited_body(request, FORM_MAX)
+    try:
+        fields = parse_qsl(body.decode(errors="replace"), keep_blank_values=True, max_num_fields=FIELDS_MAX)
+    except ValueError:
+        raise HTTPException(400) from None
+    return {name: "".join(filter(str.isprintable, value)) for name, value in fields}
+
+
+def processor_source(stripe: StripeSettings) -> str:
+    """Where the processor's pages are, as a Content-Security-Policy names it."""
+    return "https://*.stripe.com" if stripe.api_base == STRIPE_API else _origin(stripe.api_base)
+
+
+def is_processor_page(url: str, stripe: StripeSettings) -> bool:
+    """Whether a browser may be sent there: to the processor, over TLS, and nowhere else."""
+    if stripe.api_base != STRIPE_API:
+        return _origin(url) == _origin(stripe.api_base)
+    parts = urlsplit(url)
+    return parts.scheme == "https" and (parts.hostname or "").endswith(".stripe.com")
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

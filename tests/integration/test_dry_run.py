@@ -1,0 +1,59 @@
+"""The dry run: what it shows is what the real run then does, and showing it changes nothing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import func, select
+
+from connector.billing.agreements.schedule import Frequency
+from connector.rehearsal.actions import ActionKind, actions_since
+from connector.rehearsal.rehearse import Nowhere, rehearse
+from connector.use_cases.make_round import make_round
+from connector.use_cases.tables import METADATA
+from tests.support.practice import Practice
+
+DAYS = 45
+
+
+def test_the_real_run_does_exactly_what_the_dry_run_has_shown(practice: Practice) -> None:
+    """Six weeks of weekly and monthly members by card and by bank debit, day by day."""
+    practice.enrol("pm_card_visa", frequency=Frequency.WEEKLY)
+    practice.enrol("pm_becs_success", frequency=Frequency.FORTNIGHTLY)
+    practice.enrol("pm_card_visa", linked=False)
+    declined = practice.enrol("pm_card_declineOnce_insufficient_funds", adopted=True)
+    make_round(practice.context, Nowhere(), Nowhere())
+    practice.advance(days=1)
+    start = practice.clock.now()
+    until = practice.today + timedelta(days=DAYS)
+
+    shown = rehearse(practice.context, until)
+
+    for _ in range(DAYS + 1):
+        make_round(practice.context, Nowhere(), Nowhere())
+        practice.advance(days=1)
+    with practice.context.database.read() as session:
+        done = [action for action in actions_since(session, start) if action.on <= until]
+    assert shown.problems == []
+    assert shown.actions == done
+    assert {action.kind for action in done} == set(ActionKind)
+    assert [action.on for action in done if action.kind is ActionKind.RETRY and action.member_id == declined.member_id]
+    practice.assert_exactly_once()
+
+
+def test_a_dry_run_changes_nothing_here_nor_outside(practice: Practice) -> None:
+    """Neither a row of ours, nor an object at Stripe, nor an entry in the practice system."""
+    practice.enrol(frequency=Frequency.WEEKLY)
+    before = _counts(practice), len(practice.stripe_listed("events")), practice.pms_rows()
+
+    shown = rehearse(practice.context, practice.today + timedelta(days=30))
+
+    assert len([action for action in shown.actions if action.kind is ActionKind.CHARGE]) == 5
+    assert (_counts(practice), len(practice.stripe_listed("events")), practice.pms_rows()) == before
+
+
+def _counts(practice: Practice) -> dict[str, int]:
+    with practice.context.database.read() as session:
+        return {
+            table.name: session.scalar(select(func.count()).select_from(table)) or 0 for table in METADATA.sorted_tables
+        }

@@ -1,0 +1,208 @@
+"""The page of an invitation: choice, price, promo code, consent, and the contract that starts by it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from connector.billing.activity import Activity
+from connector.billing.agreements.contracts import AgreementStatus, Contract, Cover
+from connector.billing.invoices import Invoice
+from connector.billing.links import SecureLink
+from connector.billing.members import Member
+from connector.billing.policy import FeeBearer
+from connector.billing.prices.discounts import PromoCode, PromoRedemption
+from connector.billing.prices.pricing import PromoTerms
+from connector.use_cases.plans.promo_codes import add_promo_code
+from tests.support.patient_browser import Browser, browsing, field, text_of
+from tests.support.practice import Practice
+
+
+@pytest.fixture
+def browser(practice: Practice) -> Iterator[Browser]:
+    """A patient's browser on the practice's pages."""
+    with browsing(practice) as running:
+        yield running
+
+
+def option(page: str, words: str) -> str:
+    """The value of the plan whose label begins like that."""
+    before = page[: page.index(words)]
+    return field(before[before.rindex("<input") :], "plan")
+
+
+def test_an_invitation_leads_to_a_member_who_has_paid(browser: Browser) -> None:
+    """Price and terms are shown, consent is recorded, the link lives until the method is there, then it is used."""
+    practice = browser.practice
+    person = practice.enrol(None)
+    path = browser.path(person.contract_id)
+
+    shown = text_of(browser.get(path).text)
+    assert "Today you pay $29.90" in shown and "Then each month from 01/10/2026 $29.90" in shown
+    assert "Scale and clean 2 a year" in shown and "There is no lock-in period" in shown
+    away = browser.sign(path, given_name="Adeline", phone="0491 570 006")
+    assert browser.get(path).status_code == 200
+    browser.give(away)
+    browser.hear()
+    practice.work()
+
+    contract, member = practice.all(Contract)[0], practice.all(Member)[0]
+    assert contract.status is AgreementStatus.ACTIVE
+    assert (member.given_name, member.phone) == ("Adeline", "+61491570006")
+    assert [row.amount_cents for row in practice.all(Invoice)] == [2990]
+    assert browser.get(path).status_code == 404
+    (accepted,) = (row for row in practice.all(Activity) if row.action == "Terms Accepted")
+    assert (accepted.detail["first_cents"], accepted.detail["frequency"]) == (2990, "monthly")
+
+
+def test_another_plan_shows_its_price_before_it_is_agreed_to(browser: Browser) -> None:
+    """Looking at a price stores nothing; agreeing to it stores plan, frequency and price."""
+    practice = browser.practice
+    path = browser.path(practice.enrol(None).contract_id)
+    chosen = option(browser.get(path).text, "Premium: $14.90 each week")
+
+    preview = browser.press(path, "preview", plan=chosen, given_name="Ada", family_name="Ferris")
+
+    assert "Today you pay $14.90" in text_of(preview.text) and "each week from 08/09/2026" in text_of(preview.text)
+    assert practice.all(Cover)[0].price_cents == 2990
+    shown = field(preview.text, "shown")
+    browser.give(browser.sign(path, plan=chosen, shown=shown))
+    browser.hear()
+    assert (practice.all(Cover)[0].price_cents, practice.all(Contract)[0].frequency.value) == (1490, "weekly")
+
+
+def test_nobody_agrees_to_a_price_that_the_page_did_not_show(browser: Browser) -> None:
+    """A choice that was changed without looking at its price is shown first, and nothing is stored."""
+    practice = browser.practice
+    path = browser.path(practice.enrol(None).contract_id)
+    chosen = option(browser.get(path).text, "Premium: $64.50 each month")
+
+    answer = browser.sign(path, plan=chosen)
+
+    assert "The price has changed" in text_of(answer.text) and "Today you pay $64.50" in text_of(answer.text)
+    assert practice.all(Cover)[0].price_cents == 2990
+    assert [row for row in practice.all(Activity) if row.action == "Terms Accepted"] == []
+    assert browser.sign(path, plan=chosen, shown=field(answer.text, "shown")).status_code == 303
+
+
+def add_promo(browser: Browser, code: str = "SPRING", max_uses: int | None = None) -> None:
+    terms = PromoTerms(code, amount_cents=1000, max_uses=max_uses)
+    add_promo_code(browser.context, location_slug="leura", terms=terms, actor="front desk")
+
+
+def test_a_promo_code_is_shown_in_the_price_and_redeemed_with_the_consent(browser: Browser) -> None:
+    """Looking uses nothing up; agreeing twice uses one."""
+    practice = browser.practice
+    add_promo(browser)
+    path = browser.path(practice.enrol(None).contract_id)
+
+    preview = browser.press(path, "preview", promo="spring", given_name="Ada", family_name="Ferris")
+    assert "Today you pay $19.90" in text_of(preview.text)
+    assert practice.all(PromoCode)[0].used == 0
+    fields = {"promo": "spring", "shown": field(preview.text, "shown")}
+    assert browser.sign(path, **fields).status_code == 303
+    assert browser.sign(path, **fields).status_code == 303
+
+    assert practice.all(PromoCode)[0].used == 1
+    assert "Your promo code SPRING counts" in text_of(browser.get(path).text)
+
+
+def test_a_promo_code_that_was_used_up_meanwhile_changes_nothing(browser: Browser) -> None:
+    """Two look at the last one; the second to agree hears one sentence, and may go on without it."""
+    practice = browser.practice
+    add_promo(browser, max_uses=1)
+    paths = [browser.path(practice.enrol(None).contract_id) for _ in range(2)]
+    looked = [browser.press(path, "preview", promo="SPRING").text for path in paths]
+    assert all("$19.90" in text for text in looked)
+
+    first, second = (
+        browser.sign(path, promo="SPRING", shown=field(text, "shown")) for path, text in zip(paths, looked, strict=True)
+    )
+
+    assert first.status_code == 303
+    assert "This promo code is used up: continue without it." in text_of(second.text)
+    assert "Today you pay $29.90" in text_of(second.text)
+    assert len(practice.all(PromoRedemption)) == 1
+    assert browser.sign(paths[1]).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"agreed": "no"}, "tick the box"),
+        ({"given_name": "  "}, "your first and your last name"),
+        ({"family_name": "x" * 101}, "at most 100 characters"),
+        ({"phone": "twelve"}, "cannot be a telephone number"),
+        ({"promo": "NOSUCH"}, "not known"),
+        ({"plan": "plv_none:monthly"}, "not offered any more"),
+        ({"plan": "::"}, "not offered any more"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_in_one_sentence_and_stores_nothing(
+    browser: Browser, fields: dict[str, str], sentence: str
+) -> None:
+    """The page comes again with what was filled in; the member is as before."""
+    practice = browser.practice
+    path = browser.path(practice.enrol(None).contract_id)
+
+    answer = browser.sign(path, **{"given_name": "Changed", **fields})
+
+    assert answer.status_code == 200
+    assert sentence in text_of(answer.text)
+    assert practice.all(Member)[0].given_name == "Ada"
+    assert [row for row in practice.all(Activity) if row.action == "Terms Accepted"] == []
+
+
+def test_what_is_typed_is_shown_as_text(browser: Browser) -> None:
+    """Markup in a field is not markup of the page."""
+    path = browser.path(browser.practice.enrol(None).contract_id)
+
+    answer = browser.sign(path, given_name='"><script>alert(1)</script>', agreed="no")
+
+    assert "<script" not in answer.text
+    assert "&lt;script&gt;" in answer.text
+
+
+def test_a_member_whose_first_payment_was_declined_only_gives_another_card(browser: Browser) -> None:
+    """The terms are signed; the contract begins when the new card pays."""
+    practice = browser.practice
+    person = practice.enrol("pm_card_decline_insufficient_funds")
+    practice.charge()
+    assert practice.all(Contract)[0].status is AgreementStatus.FAILED
+    path = browser.path(person.contract_id)
+
+    shown = browser.get(path).text
+    assert "was not accepted by your bank" in text_of(shown) and "sign_up" not in shown
+    browser.give(browser.press(path, "method"))
+    browser.hear()
+    practice.charge()
+
+    assert practice.all(Contract)[0].status is AgreementStatus.ACTIVE
+    practice.assert_exactly_once()
+
+
+def test_a_fee_that_the_patient_bears_is_in_the_price(browser: Browser) -> None:
+    """It is a line of its own on top, and nobody is asked for an amount without it."""
+    practice = browser.practice
+    person = practice.enrol(None)
+    with browser.context.database.unit_of_work() as session:
+        location = session.merge(practice.location)
+        location.settings = {"fee_bearer": FeeBearer.PATIENT.value}
+    path = browser.path(person.contract_id)
+
+    shown = text_of(browser.get(path).text)
+
+    assert "SmilePass fee 5% $1.50" in shown and "Today you pay $31.40" in shown
+
+
+def test_a_cancelled_contract_has_no_page(browser: Browser) -> None:
+    """Nothing can be signed any more, whatever has become of the link."""
+    person = browser.practice.enrol(None)
+    path = browser.path(person.contract_id)
+    with browser.context.database.unit_of_work() as session:
+        session.get_one(Contract, person.contract_id).status = AgreementStatus.CANCELLED
+
+    assert browser.get(path).status_code == 404
+    assert browser.press(path, "sign_up", agreed="yes").status_code == 404
+    assert len(browser.practice.all(SecureLink)) == 1
