@@ -46,6 +46,10 @@ UNPAID = (InvoiceStatus.OPEN, InvoiceStatus.WAITING, InvoiceStatus.OVERDUE)
 """Owed, and with no money under way."""
 
 
+VOID = (InvoiceStatus.CANCELLED, InvoiceStatus.EXPIRED)
+"""Nothing is owed, and never will be."""
+
+
 class Invoice(Base):
     """A demand for one due amount. Issued invoices never change, except for their status."""
 

@@ -63,6 +63,8 @@ class HouseholdPosting(StrEnum):
 
 Percent = Annotated[Decimal, Field(ge=0, le=100, decimal_places=2)]
 Days = Annotated[int, Field(ge=0, le=366)]
+LinkDays = Annotated[int, Field(ge=1, le=366)]
+"""A link that has ended on the day on which it is made is of use to nobody."""
 Hour = Annotated[int, Field(ge=0, le=24)]
 Cents = Annotated[int, Field(ge=0, le=99_999_999)]
 
@@ -99,11 +101,11 @@ class BillingPolicy(BaseModel):
     becs_week_limit_cents: Cents = 1_000_000
     """What all debits of seven days may add up to: Stripe's starting limit for new accounts (Stripe: BECS limits)."""
 
-    signup_link_days: Days = 30
-    payment_link_days: Days = 14
+    signup_link_days: LinkDays = 30
+    payment_link_days: LinkDays = 14
     """After the last due date."""
-    invoice_link_days: Days = 30
-    overdue_link_days: Days = 28
+    invoice_link_days: LinkDays = 30
+    overdue_link_days: LinkDays = 28
 
     instalment_min_cents: Cents = 50
     """Stripe's smallest charge; a practice may want more."""

@@ -8,6 +8,7 @@ import click
 
 from connector.billing.prices.platform_fees import FeeCollection
 from connector.cli.context import actor, opened
+from connector.cli.dates import MONTH
 from connector.cli.output import dollars, json_option, print_json, print_table
 from connector.use_cases.practice.fee_statements import StatementShown, list_fee_months, make_fee_statement
 
@@ -18,7 +19,7 @@ def platform_fees() -> None:
 
 
 @platform_fees.command("statement")
-@click.argument("month", type=click.DateTime(["%Y-%m"]))
+@click.argument("month", type=MONTH, metavar="MONTH")
 @click.option("--location", "slug", required=True, help="Short name of the location.")
 @json_option
 def statement(month: datetime, slug: str, as_json: bool) -> None:

@@ -13,6 +13,7 @@ from connector.cli.context import actor, find_location, location_of_member, open
 from connector.cli.output import dollars, json_option, print_json, print_table
 from connector.errors import DomainError, EdgeError
 from connector.money import Money
+from connector.use_cases.members.list_members import names_of
 from connector.use_cases.requests.hold_payment import authorise_for_payer, request_hold
 from connector.use_cases.requests.list_requests import list_holds
 from connector.use_cases.requests.settle_hold import capture_hold, currency_of, release_hold
@@ -79,6 +80,7 @@ def list_all(slug: str, status: str | None, as_json: bool) -> None:
     """List holds with the time that is left of each."""
     with opened() as context:
         rows = list_holds(context, find_location(context, slug), HoldStatus(status) if status else None)
+        names = names_of(context, (row.member_id for row in rows))
         now = context.clock.now()
     left = {
         row.id: expires_in(row.capture_before, now)
@@ -91,6 +93,7 @@ def list_all(slug: str, status: str | None, as_json: bool) -> None:
                 {
                     "id": row.id,
                     "member_id": row.member_id,
+                    "name": names[row.member_id],
                     "description": row.description,
                     "amount_cents": row.amount_cents,
                     "captured_cents": row.captured_cents,
@@ -103,11 +106,11 @@ def list_all(slug: str, status: str | None, as_json: bool) -> None:
             ]
         )
         return
-    columns = ("Hold", "Member", "Amount", "Captured", "Status", "Expires in")
+    columns = ("Hold", "Name", "Amount", "Captured", "Status", "Expires in")
     table = [
         (
             row.id,
-            row.member_id,
+            names[row.member_id],
             dollars(row.amount_cents),
             dollars(row.captured_cents) if row.captured_cents else "",
             row.status.value,

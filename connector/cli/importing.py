@@ -9,7 +9,10 @@ from pathlib import Path
 import click
 
 from connector.billing.agreements.schedule import Frequency
-from connector.billing.intake.csv_rows import RefusedRow
+from connector.billing.intake.csv_rows import Columns, RefusedRow
+from connector.billing.intake.member_cells import FORMS, TEXTS
+from connector.billing.intake.member_file import COLUMNS as MEMBER_FILE
+from connector.billing.intake.payment_plan_file import COLUMNS as PLAN_FILE
 from connector.cli.context import opened, senders
 from connector.cli.output import console, json_option, print_json, print_table, visible
 from connector.errors import AccessDenied, EdgeError, NotSent
@@ -27,12 +30,18 @@ TOLD_EVERY = 5_000
 """Rows between two lines of progress; small files are done before there is anything to tell."""
 
 
-@click.command("import-members")
+def _columns(file: Columns, names: Sequence[str]) -> str:
+    """For the help: all columns that the file may have."""
+    others = [name for name in names if name not in file.required]
+    return f"Columns in any order: {', '.join(file.required)}; optional: {', '.join(others)}. Others are ignored."
+
+
+@click.command("import-members", epilog=_columns(MEMBER_FILE, (*TEXTS, *FORMS)))
 @click.argument("file", type=FILE)
 @click.option("--location", "slug", required=True, help="Short name of the location.")
 @click.option("--plan", default="", help="Membership plan of rows that name none.")
 @click.option("--frequency", type=FREQUENCIES, default="monthly", show_default=True, help="For rows that name none.")
-@click.option("--no-invite", is_flag=True, help="Do not ask the members to sign up.")
+@click.option("--no-invite", is_flag=True, help="Write to nobody: neither invite nor ask for balances.")
 @json_option
 def import_members(file: Path, slug: str, plan: str, frequency: str, no_invite: bool, as_json: bool) -> None:
     """Import members from FILE (CSV). Bad rows are refused with line and reason; running it again changes nothing.
@@ -62,7 +71,7 @@ def import_members(file: Path, slug: str, plan: str, frequency: str, no_invite: 
         sys.exit(1)
 
 
-@click.command("import-payment-plans")
+@click.command("import-payment-plans", epilog=_columns(PLAN_FILE, sorted(PLAN_FILE.known)))
 @click.argument("file", type=FILE)
 @click.option("--location", "slug", required=True, help="Short name of the location.")
 @json_option
@@ -129,6 +138,8 @@ def _document(
         "refused": report.refused,
         "activated": adopted,
         "invited": invitations.sent,
+        "balances_asked": report.asked,
+        "balances_not_asked": report.not_asked,
         "refusals": _rows(report.refusals),
         "differences": [{"line": row.line, "columns": row.columns} for row in report.differences],
         "problems": problems,
@@ -148,6 +159,13 @@ def _show(report: ImportReport, adopted: int, invitations: InvitationReport) -> 
         click.echo(f"{adopted} contracts started with the payment method that the file names.")
     if invitations.sent:
         click.echo(f"{invitations.sent} members are invited; the messages are in the folder outbox.")
+    if report.asked:
+        click.echo(f"{len(report.asked)} balances are asked for with the next messages that go out.")
+    if report.not_asked:
+        click.echo(
+            f"{len(report.not_asked)} balances are not asked for yet: send their links with "
+            "`connector patient-links send`; `connector payment-requests list` shows their ids."
+        )
 
 
 def _show_refusals(refusals: Sequence[RefusedRow]) -> None:

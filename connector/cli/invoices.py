@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from connector.use_cases.context import Context
 from connector.use_cases.invoices.invoice_document import invoice_document, invoice_number
 from connector.use_cases.invoices.list_invoices import InvoiceShown, list_invoices, show_invoice
 from connector.use_cases.invoices.release_invoice import cancel_invoice, find_invoice, forgive_invoice, release_invoices
+from connector.use_cases.members.list_members import names_of
 
 STATUSES = click.Choice([status.value for status in InvoiceStatus])
 DAY = click.DateTime(["%Y-%m-%d"])
@@ -39,7 +40,8 @@ def list_all(slug: str, statuses: tuple[str, ...], member_id: str | None, limit:
     with opened() as context:
         wanted = [InvoiceStatus(status) for status in statuses]
         found = list_invoices(context, find_location(context, slug), wanted, member_id, limit)
-    _print(f"Invoices of {slug}", found, as_json)
+        names = names_of(context, (row.member_id for row in found))
+    _print(f"Invoices of {slug}", found, names, as_json)
     if len(found) == limit and not as_json:
         click.echo(f"Only the first {limit} are shown: --limit shows more.")
 
@@ -51,7 +53,8 @@ def waiting(slug: str, as_json: bool) -> None:
     """List invoices of missed periods: each waits to be released or forgiven."""
     with opened() as context:
         found = list_invoices(context, find_location(context, slug), [InvoiceStatus.WAITING], limit=10_000)
-    _print(f"Waiting at {slug}", found, as_json)
+        names = names_of(context, (row.member_id for row in found))
+    _print(f"Waiting at {slug}", found, names, as_json)
 
 
 @invoices.command("show")
@@ -137,12 +140,12 @@ def html(invoice_id: str, output: Path | None) -> None:
         click.echo(f"The invoice is in {output}.")
 
 
-def _print(title: str, found: list[InvoiceShown], as_json: bool) -> None:
+def _print(title: str, found: list[InvoiceShown], names: Mapping[str, str], as_json: bool) -> None:
     if as_json:
-        print_json([asdict(row) for row in found])
+        print_json([{**asdict(row), "name": names[row.member_id]} for row in found])
         return
-    rows = [(r.number, r.id, r.member_id, r.kind, r.due_date, dollars(r.amount_cents), r.status) for r in found]
-    print_table(title, ("Number", "Invoice", "Member", "Kind", "Due", "Amount", "Status"), rows, right=(5,))
+    rows = [(r.number, r.id, names[r.member_id], r.kind, r.due_date, dollars(r.amount_cents), r.status) for r in found]
+    print_table(title, ("Number", "Invoice", "Name", "Kind", "Due", "Amount", "Status"), rows, right=(5,))
 
 
 def _void(verb: Callable[[Context, str, str], Invoice], invoice_id: str, as_json: bool) -> None:

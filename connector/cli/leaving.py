@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
 from connector.billing.agreements.contracts import AgreementStatus
@@ -24,11 +26,12 @@ def suspend(contract_id: str, as_json: bool) -> None:
 
 @click.command()
 @click.argument("contract_id")
+@click.option("--override", is_flag=True, help="Also what was exported, which must not be charged elsewhere any more.")
 @json_option
-def reactivate(contract_id: str, as_json: bool) -> None:
+def reactivate(contract_id: str, override: bool, as_json: bool) -> None:
     """Let the suspended CONTRACT_ID go on; the periods of the pause are not billed."""
     with opened() as context:
-        reactivate_member(context, contract_id, actor=actor())
+        reactivate_member(context, contract_id, actor=actor(), override=override)
     _said(contract_id, "reactivated", as_json=as_json)
 
 
@@ -42,17 +45,16 @@ def reactivate(contract_id: str, as_json: bool) -> None:
 def cancel(contract_id: str, override: bool, cancel_dependents: bool, promote: str, yes: bool, as_json: bool) -> None:
     """Cancel CONTRACT_ID for good, after showing what is owed."""
     with opened() as context:
-        agreed = None
+        consent = Consent(override, cancel_dependents, promote)
         if not yes:
-            terms = preview_cancel(context, contract_id)
-            agreed = terms.owed
+            terms = preview_cancel(context, contract_id, consent)
             sentence = f"{terms.reason} The last day is {terms.last_day:%d/%m/%Y}."
             if as_json:
                 raise DomainError(f"{sentence} Owed: {terms.owed}. Repeat with --yes to cancel.")
             click.echo(sentence)
-            if (terms.allowed or override) and not click.confirm(f"Cancel {contract_id} and charge {terms.owed}?"):
-                raise click.Abort
-        consent = Consent(override, cancel_dependents, promote, agreed)
+            charge = f" and charge {terms.owed}" if terms.owed else ""
+            click.confirm(f"Cancel {contract_id}{charge}?", abort=True)
+            consent = replace(consent, agreed=terms.owed)
         left = cancel_membership(context, contract_id, consent, actor=actor())
     if as_json:
         print_json(_document(contract_id, left))

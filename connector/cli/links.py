@@ -24,6 +24,7 @@ from connector.use_cases.books.link_members import (
 
 SHOWN_FROM = 0.001
 """Candidates below this probability would only distract."""
+QUEUE_MAX = 100_000
 
 location_option = click.option("--location", "slug", required=True, help="Short name of the location.")
 
@@ -44,10 +45,14 @@ def match(slug: str, as_json: bool) -> None:
             report = link_members(context, location)
         else:
             report = _with_progress(lambda progress: link_members(context, location, progress))
+        waiting = len(review_queue(context, location, QUEUE_MAX))
     if as_json:
-        print_json({"linked": report.linked, "review": report.review, "none": report.none, "problem": report.problem})
+        decided = {"linked": report.linked, "review": report.review, "none": report.none}
+        print_json({**decided, "in_review": waiting, "problem": report.problem})
     else:
         click.echo(f"{report.linked} linked, {report.review} to review, {report.none} without any likely patient.")
+        if waiting:
+            click.echo(f"In the review queue now: {waiting}; see `connector links list`.")
     if report.problem:
         click.echo(f"Stopped: {visible(report.problem)}", err=True)
         sys.exit(1)

@@ -79,12 +79,13 @@ def edit(slug: str, as_json: bool, **details: str | None) -> None:
 
 @click.command("activate")
 @click.argument("slug")
+@click.option("--override", is_flag=True, help="Also one that was exported, which nobody else charges for any more.")
 @json_option
-def activate(slug: str, as_json: bool) -> None:
+def activate(slug: str, override: bool, as_json: bool) -> None:
     """Let the location SLUG take sign-ups and payments, once its Stripe account can."""
     with opened(stripe=True) as context:
         try:
-            account = use_cases.activate_location(context, slug, actor())
+            account = use_cases.activate_location(context, slug, actor(), override=override)
         except EdgeError as error:
             raise DomainError(str(error)) from None
     ways = [way for way, can in (("cards", account.card), ("bank debits", account.becs)) if can]

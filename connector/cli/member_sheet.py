@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
-from connector.billing.activity import Activity
 from connector.billing.invoices import Invoice
 from connector.billing.members import PaymentMethod
 from connector.cli.context import location_of_member, opened
 from connector.cli.output import console, dollars, json_option, print_json, print_table, visible
+from connector.use_cases.invoices.invoice_document import invoice_number
+from connector.use_cases.members.member_money import Entry
 from connector.use_cases.members.show_benefits import BenefitLine
 from connector.use_cases.members.show_member import MemberSheet, show_member
 
@@ -45,9 +46,12 @@ def show(any_id: str, as_json: bool) -> None:
     print_table("People", ("Member", "Name", "Position", "Plan", "Price", "Discount", ""), people, right=(4, 5))
     print_table("Benefits", BENEFIT_COLUMNS, map(benefit_row, sheet.benefits))
     invoices = [
-        (row.id, row.number, row.due_date, dollars(row.amount_cents), row.status) for row in sheet.open_invoices
+        (invoice_number(row), row.kind, row.due_date, dollars(row.amount_cents), row.status)
+        for row in sheet.open_invoices
     ]
-    print_table("Open invoices", ("Invoice", "Number", "Due", "Amount", "Status"), invoices, right=(1, 3))
+    print_table("Open invoices", ("Invoice", "For", "Due", "Amount", "Status"), invoices, right=(3,))
+    coming = [(one.on, one.subject, dollars(one.cents)) for one in sheet.coming]
+    print_table("Payments to come", ("On", "For", "Amount"), coming, right=(2,))
     history = [
         (f"{entry.at.astimezone(zone):%d/%m/%Y %H:%M}", entry.action, _details(entry), entry.actor)
         for entry in sheet.history
@@ -68,8 +72,6 @@ def _print_head(sheet: MemberSheet) -> None:
     born = f"{member.date_of_birth:%d/%m/%Y}" if member.date_of_birth else "not known"
     until = f", ends on {contract.ends_on:%d/%m/%Y}" if contract.ends_on else ""
     locked = f"{contract.lock_in_until:%d/%m/%Y}" if contract.lock_in_until else "none"
-    due = f" on {contract.next_due:%d/%m/%Y}" if contract.next_due else ""
-    amount = "none" if sheet.next_amount_cents is None else f"{dollars(sheet.next_amount_cents)}{due}"
     facts = (
         ("Member", f"{member.id}, {member.given_name} {member.family_name}"),
         ("Born", born),
@@ -78,11 +80,24 @@ def _print_head(sheet: MemberSheet) -> None:
         ("Contract", f"{contract.id}, {contract.frequency}, {contract.status}{until}"),
         ("Other contracts", ", ".join(sheet.other_contract_ids) or "none"),
         ("Lock-in until", locked),
-        ("Next payment", amount),
+        ("Next payment", _next_text(sheet)),
         ("Pays with", _method_text(method)),
     )
     for name, value in facts:
         console().print(f"{name:<16}{visible(value)}")
+
+
+def _next_text(sheet: MemberSheet) -> str:
+    if sheet.coming:
+        # What falls on one day may be for several agreements, and is one sum to the payer.
+        first = sheet.coming[0].on
+        same_day = [one for one in sheet.coming if one.on == first]
+        subjects = ", ".join(one.subject for one in same_day)
+        return f"{dollars(sum(one.cents for one in same_day))} on {first:%d/%m/%Y} for {subjects}"
+    if sheet.next_amount_cents is None:
+        return "none"
+    start = sheet.contract.next_due
+    return f"{dollars(sheet.next_amount_cents)} {f'on {start:%d/%m/%Y}' if start else 'on signing'}"
 
 
 def _method_text(method: PaymentMethod | None) -> str:
@@ -92,8 +107,11 @@ def _method_text(method: PaymentMethod | None) -> str:
     return f"{method.kind} ending in {method.last4}{expiry}"
 
 
-def _details(entry: Activity) -> str:
-    return ", ".join(f"{name} {value}" for name, value in entry.detail.items())
+def _details(entry: Entry) -> str:
+    return ", ".join(
+        f"amount {dollars(value)}" if name == "amount_cents" else f"{name} {value}"
+        for name, value in entry.detail.items()
+    )
 
 
 def _document(sheet: MemberSheet) -> dict[str, Any]:
@@ -108,16 +126,20 @@ def _document(sheet: MemberSheet) -> dict[str, Any]:
         ),
         "other_contract_ids": sheet.other_contract_ids,
         "next_amount_cents": sheet.next_amount_cents,
+        "coming": [asdict(one) for one in sheet.coming],
         "people": [asdict(line) for line in sheet.people],
         "benefits": [asdict(line) for line in sheet.benefits],
         "open_invoices": [_invoice(invoice) for invoice in sheet.open_invoices],
         "method": _fields(method, "kind", "brand", "last4", "expiry_month", "expiry_year") if method else None,
-        "history": [_fields(entry, "at", "action", "detail", "actor") for entry in sheet.history],
+        "history": [asdict(entry) for entry in sheet.history],
     }
 
 
 def _invoice(invoice: Invoice) -> dict[str, Any]:
-    return _fields(invoice, "id", "number", "kind", "due_date", "amount_cents", "status")
+    return {
+        **_fields(invoice, "id", "kind", "due_date", "amount_cents", "status"),
+        "number": invoice_number(invoice),
+    }
 
 
 def _fields(row: object, *names: str) -> dict[str, Any]:

@@ -1,10 +1,11 @@
-"""`connector members`: let members sign up, and list them.
+"""`connector members`: let members sign up, list and find them.
 
-The rest of a membership's life is in `joining`, `leaving` and `member_sheet`.
+The rest of a membership's life is in `joining`, `editing`, `leaving` and `member_sheet`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 
@@ -12,13 +13,13 @@ import click
 
 from connector.billing.agreements.contracts import AgreementStatus
 from connector.billing.agreements.schedule import Frequency
-from connector.cli import joining, leaving, member_sheet
+from connector.cli import editing, joining, leaving, member_sheet
 from connector.cli.context import find_location, location_of_member, opened
 from connector.cli.output import console, dollars, json_option, print_json, print_table, visible
 from connector.errors import DomainError, EdgeError
 from connector.money import Money
 from connector.use_cases.members.enrol_member import invite_member, start_payment_plan
-from connector.use_cases.members.list_members import list_members
+from connector.use_cases.members.list_members import MemberLine, find_members, members_page
 
 FREQUENCIES = click.Choice([frequency.value for frequency in Frequency])
 STATUSES = [status.value for status in AgreementStatus if status is not AgreementStatus.COMPLETED]
@@ -41,6 +42,7 @@ for _command in (
     leaving.reactivate,
     leaving.cancel,
     member_sheet.show,
+    editing.edit,
 ):
     members.add_command(_command)
 
@@ -54,7 +56,23 @@ def list_all(slug: str, status: str | None, limit: int, as_json: bool) -> None:
     """List members with their contracts, and the patient whom each is linked to."""
     with opened() as context:
         wanted = AgreementStatus(status) if status else None
-        lines = list_members(context, find_location(context, slug), limit, wanted)
+        lines, total = members_page(context, find_location(context, slug), limit, wanted)
+    _print(f"Members of {slug}", lines, total - len(lines), as_json)
+
+
+@members.command("find")
+@click.argument("text")
+@click.option("--location", "slug", required=True, help="Short name of the location.")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 100_000), help="People at most.")
+@json_option
+def find(text: str, slug: str, limit: int, as_json: bool) -> None:
+    """Find people by TEXT: a part of the name, of the e-mail address or of the telephone number."""
+    with opened() as context:
+        lines, people = find_members(context, find_location(context, slug), text, limit)
+    _print(f"Found at {slug}", lines, people - len({line.member_id for line in lines}), as_json)
+
+
+def _print(title: str, lines: Sequence[MemberLine], more: int, as_json: bool) -> None:
     if as_json:
         print_json([asdict(line) for line in lines])
         return
@@ -65,15 +83,17 @@ def list_all(slug: str, status: str | None, limit: int, as_json: bool) -> None:
             line.name,
             line.position,
             line.contract_id,
-            f"{line.plan}, {line.frequency}",
-            dollars(line.price_cents),
+            f"{line.plan}, {line.frequency}" if line.contract_id else "no contract",
+            dollars(line.price_cents) if line.contract_id else "",
             line.status,
             line.next_due or "",
             line.pms_patient_id or "not linked",
         )
         for line in lines
     ]
-    print_table(f"Members of {slug}", columns, rows, right=(5,))
+    print_table(title, columns, rows, right=(5,))
+    if more:
+        click.echo(f"... and {more} more; --limit shows more.")
 
 
 @members.command("payment-plan")
@@ -86,7 +106,10 @@ def list_all(slug: str, status: str | None, limit: int, as_json: bool) -> None:
 def payment_plan(
     member_id: str, total: str, instalments: int, frequency: str, first_due: datetime, as_json: bool
 ) -> None:
-    """Agree with MEMBER_ID on a fixed total in instalments, without interest."""
+    """Start instalments without interest that MEMBER_ID, who pays, has agreed to at the desk.
+
+    Nobody is asked any more: to let the payer read and accept it by link, use `connector payment-plans propose`.
+    """
     with opened() as context:
         location = location_of_member(context, member_id)
         amount = Money.parse(total, location.currency)

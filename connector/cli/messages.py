@@ -21,6 +21,8 @@ _AMOUNT = Money(4_900, "aud")
 SAMPLE: dict[str, object] = {
     "given_name": "Alex",
     "practice": "Your Practice",
+    "person": "Sam",
+    "plan": "Essential",
     "url": "https://pay.example.org/l/EXAMPLE",
     "number": "PRACTICE-000042",
     "hold_id": "hold_EXAMPLE",

@@ -10,15 +10,16 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn, TypeVar
 
 import click
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
+
+from connector.errors import DomainError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 json_option: Callable[[F], F] = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
-_ID = re.compile(r"[a-z]+_[0-9A-Z]{20}|\d{4}-\d\d-\d\d")
-"""Ids and dates must stay in one piece, to be copied."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -51,18 +52,61 @@ def print_json(document: object) -> None:
 def print_table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], right: Iterable[int] = ()
 ) -> None:
-    """A table; `right` names the columns of figures. A list in a cell stands for its lines. Says so without rows."""
-    table = Table(header_style="bold", box=None, pad_edge=False)
-    figures = set(right)
-    rows = [list(row) for row in rows]
-    for index, column in enumerate(columns):
-        whole = any(_ID.fullmatch(str(row[index])) for row in rows)
-        table.add_column(column, justify="right" if index in figures else "left", overflow="fold", no_wrap=whole)
-    for row in rows:
-        table.add_row(*(_cell(cell) for cell in row))
+    """A table; `right` names the columns of figures. A list in a cell stands for its lines. Says so without rows.
+
+    A terminal that it does not fit into gets a block of lines for each row instead; words are never torn.
+    """
+    texts = [[_cell(cell) for cell in row] for row in rows]
     out = console()
-    out.print(visible(title), style="bold")
-    out.print(table if table.rows else "None.")
+    out.print(visible(title), style="bold", soft_wrap=True)
+    widths = _widths([list(columns), *texts], out.width if out.is_terminal else None)
+    if not texts:
+        out.print("None.")
+    elif widths is None:
+        _print_blocks(out, columns, texts)
+    else:
+        table = Table(header_style="bold", box=None, pad_edge=False)
+        figures = set(right)
+        for index, (column, width) in enumerate(zip(columns, widths, strict=True)):
+            table.add_column(column, justify="right" if index in figures else "left", width=width)
+        for row in texts:
+            table.add_row(*row)
+        out.width = max(out.width, sum(widths) + GAP * len(widths))
+        out.print(table)
+
+
+GAP = 2
+"""Blanks between columns."""
+
+
+def _widths(rows: Sequence[Sequence[str]], room: int | None) -> list[int] | None:
+    """How wide each column is, as wide as it likes without `room`; None when words would have to be torn to fit."""
+    columns = list(zip(*rows, strict=True))
+    widths = [max(cell_len(line) for cell in column for line in cell.split("\n")) for column in columns]
+    if room is None:
+        return widths
+    least = [max((cell_len(word) for cell in column for word in cell.split()), default=0) for column in columns]
+    excess = sum(widths) + GAP * (len(widths) - 1) - room
+    while excess > 0:
+        spare = [width - narrow for width, narrow in zip(widths, least, strict=True)]
+        widest = max(range(len(widths)), key=lambda index: (spare[index] > 0, widths[index]))
+        if spare[widest] <= 0:
+            return None
+        widths[widest] -= 1
+        excess -= 1
+    return widths
+
+
+def _print_blocks(out: Console, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Each row as lines of name and value, because the table is wider than the terminal; empty values are left out."""
+    margin = max(map(cell_len, columns)) + GAP
+    for number, row in enumerate(rows):
+        if number:
+            out.print()
+        for column, cell in zip(columns, row, strict=True):
+            if cell:
+                heading = f"{column}{' ' * (margin - cell_len(column))}"
+                out.print(heading + cell.replace("\n", f"\n{' ' * margin}"), soft_wrap=True)
 
 
 def _cell(cell: object) -> str:
@@ -88,6 +132,13 @@ def _harmless(cell: object) -> object:
 def dollars(cents: int) -> str:
     """Cents as 1,234.50."""
     return f"{cents / 100:,.2f}" if abs(cents) < 10**15 else str(cents)
+
+
+def confirm(question: str, *, as_json: bool) -> None:
+    """Ask before something that cannot be taken back. Raises DomainError where nobody can be asked; Abort on a no."""
+    if as_json:
+        raise DomainError("With --json nobody can be asked: add --yes.")
+    click.confirm(visible(question), abort=True)
 
 
 def fail(sentence: str, *, as_json: bool) -> NoReturn:

@@ -11,9 +11,10 @@ from connector.billing.agreements.instalment_terms import FREQUENCIES, PlanOffer
 from connector.billing.agreements.payment_plans import PaymentPlan
 from connector.billing.agreements.schedule import Frequency
 from connector.cli.context import actor, find_location, location_of_member, opened
-from connector.cli.output import dollars, json_option, print_json, print_table
+from connector.cli.output import confirm, dollars, json_option, print_json, print_table
 from connector.cli.payment_plan_templates import template
 from connector.money import Money
+from connector.use_cases.members.list_members import names_of
 from connector.use_cases.payment_plans.agree_payment_plan import TemplateChoice, accept_for_payer, propose_payment_plan
 from connector.use_cases.payment_plans.change_payment_plan import change_payday, pause_plan, resume_plan
 from connector.use_cases.payment_plans.end_payment_plan import archive_payment_plan, cancel_payment_plan
@@ -116,14 +117,15 @@ def list_all(slug: str, status: str | None, archived: bool, as_json: bool) -> No
     with opened() as context:
         wanted = AgreementStatus(status) if status else None
         plans = list_payment_plans(context, find_location(context, slug), wanted, archived=archived)
+        names = names_of(context, (plan.member_id for plan in plans))
     if as_json:
-        print_json([plan.document() for plan in plans])
+        print_json([plan.document() | {"name": names[plan.member_id]} for plan in plans])
         return
-    columns = ("Plan", "Member", "Status", "Total", "Progress", "Balance", "Next due")
+    columns = ("Plan", "Name", "Status", "Total", "Progress", "Balance", "Next due")
     rows = [
         (
             plan.id,
-            plan.member_id,
+            names[plan.member_id],
             plan.status,
             dollars(plan.total_cents),
             str(plan.progress),
@@ -184,7 +186,7 @@ def off(plan_id: str, as_json: bool) -> None:
 
 @payment_plans.command("change-payday")
 @click.argument("plan_id")
-@click.argument("day", type=DAY)
+@click.argument("day", type=DAY, metavar="DAY")
 @json_option
 def payday(plan_id: str, day: datetime, as_json: bool) -> None:
     """Move the next instalment of PLAN_ID to DAY, as its payer asked; the later ones follow from there."""
@@ -216,10 +218,14 @@ def resume(plan_id: str, as_json: bool) -> None:
 
 @payment_plans.command("cancel")
 @click.argument("plan_id")
+@click.option("--yes", is_flag=True, help="Do not ask; needed with --json.")
 @json_option
-def cancel(plan_id: str, as_json: bool) -> None:
+def cancel(plan_id: str, yes: bool, as_json: bool) -> None:
     """Charge nothing more of PLAN_ID, and void what is unpaid."""
     with opened() as context:
+        if not yes:
+            balance = dollars(show_payment_plan(context, plan_id).progress.balance.cents)
+            confirm(f"Cancel {plan_id} for good? Its balance of {balance} is not charged any more.", as_json=as_json)
         voided = cancel_payment_plan(context, plan_id, actor())
     if as_json:
         print_json({"id": plan_id, "status": "cancelled", "voided": voided})

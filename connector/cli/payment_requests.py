@@ -11,6 +11,7 @@ from connector.billing.agreements.payment_requests import RequestStatus
 from connector.cli.context import actor, find_location, location_of_member, opened
 from connector.cli.output import dollars, json_option, print_json, print_table
 from connector.money import Money
+from connector.use_cases.members.list_members import names_of
 from connector.use_cases.requests.list_requests import list_requests, show_request
 from connector.use_cases.requests.request_payment import cancel_request, request_payment
 
@@ -56,14 +57,15 @@ def list_all(slug: str, status: str | None, as_json: bool) -> None:
     with opened() as context:
         wanted = RequestStatus(status) if status else None
         requests = list_requests(context, find_location(context, slug), wanted)
+        names = names_of(context, (request.member_id for request in requests))
     if as_json:
-        print_json([request.document() for request in requests])
+        print_json([request.document() | {"name": names[request.member_id]} for request in requests])
         return
-    columns = ("Request", "Member", "Status", "Total", "Paid", "Expires")
+    columns = ("Request", "Name", "Status", "Total", "Paid", "Expires")
     rows = [
         (
             request.id,
-            request.member_id,
+            names[request.member_id],
             request.status,
             dollars(request.total_cents),
             dollars(request.paid_cents),

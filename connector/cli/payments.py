@@ -9,11 +9,12 @@ import click
 
 from connector.billing.collecting.charges import RefundRequest, RefundState
 from connector.cli.context import actor, find_location, opened
-from connector.cli.output import dollars, json_option, print_json, print_table
+from connector.cli.output import confirm, dollars, json_option, print_json, print_table
 from connector.errors import DomainError, EdgeError
 from connector.money import Money
 from connector.use_cases.collection.list_payments import list_payments, show_payment
 from connector.use_cases.context import Context
+from connector.use_cases.members.list_members import names_of
 from connector.use_cases.returns.record_bank_refund import record_bank_refund
 from connector.use_cases.returns.refund_payment import refund_payment
 from connector.use_cases.returns.refundable import check_refund, find_payment
@@ -46,14 +47,15 @@ def list_all(
     first, last = (day.date() if day else None for day in (start, end))
     with opened() as context:
         found = list_payments(context, find_location(context, slug), first, last, member_id, limit)
+        names = names_of(context, (row.member_id for row in found))
     if as_json:
-        print_json([asdict(row) for row in found])
+        print_json([{**asdict(row), "name": names[row.member_id]} for row in found])
         return
     rows = [
-        (r.business_date, r.id, r.member_id, r.method_kind, *map(dollars, (r.amount_cents, r.returned_cents)))
+        (r.business_date, r.id, names[r.member_id], r.method_kind, *map(dollars, (r.amount_cents, r.returned_cents)))
         for r in found
     ]
-    columns = ("Date", "Payment", "Member", "With", "Amount", "Given back")
+    columns = ("Date", "Payment", "Name", "With", "Amount", "Given back")
     print_table(f"Payments of {slug}", columns, rows, right=(4, 5))
     if len(found) == limit:
         click.echo(f"Only the first {limit} are shown: --limit shows more.")
@@ -108,7 +110,8 @@ def refund(payment_id: str, amount: str | None, reason: str, yes: bool, as_json:
             payment = find_payment(session, payment_id)
             wanted = Money.parse(amount, payment.currency) if amount else None
             sum_ = check_refund(session, payment, wanted, context.clock.now())
-        _confirm(f"Give {sum_} of the payment {payment_id} back through Stripe?", yes=yes, as_json=as_json)
+        if not yes:
+            confirm(f"Give {sum_} of the payment {payment_id} back through Stripe?", as_json=as_json)
         request = _asked(context, payment_id, sum_, reason)
     if request.state is RefundState.FAILED:
         raise DomainError(f"The refund of {sum_} failed ({request.failure}): nothing was given back.")
@@ -133,7 +136,8 @@ def record_refund(payment_id: str, amount: str, on: datetime, note: str, yes: bo
         question = (
             f"Note that {sum_} of the payment {payment_id} were paid back from your bank? No money moves by this."
         )
-        _confirm(question, yes=yes, as_json=as_json)
+        if not yes:
+            confirm(question, as_json=as_json)
         returned = record_bank_refund(context, payment_id, sum_, on.date(), note, actor())
     if as_json:
         print_json({"id": returned.id, "amount_cents": sum_.cents, "business_date": returned.business_date})
@@ -149,11 +153,3 @@ def _asked(context: Context, payment_id: str, amount: Money, reason: str) -> Ref
             f"The refund of {amount} is noted, but Stripe has not confirmed it yet; it is asked for again by itself, "
             f"so do not ask a second time. {error}"
         ) from None
-
-
-def _confirm(question: str, *, yes: bool, as_json: bool) -> None:
-    if yes:
-        return
-    if as_json:
-        raise DomainError("With --json nobody can be asked: add --yes.")
-    click.confirm(question, abort=True)

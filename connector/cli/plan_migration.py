@@ -10,8 +10,8 @@ import click
 
 from connector.billing.agreements.schedule import Frequency
 from connector.cli.context import actor, opened
-from connector.cli.output import dollars, json_option, print_json, print_table, visible
-from connector.use_cases.plans.migrate_plan import Migration, Move, migrate_plan, preview_migration
+from connector.cli.output import confirm, dollars, json_option, print_json, print_table, visible
+from connector.use_cases.plans.migrate_plan import Migration, Move, Standing, migrate_plan, preview_migration
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -52,11 +52,18 @@ def preview(name: str, slug: str, as_json: bool, **options: Any) -> None:
 @click.argument("name")
 @location_option
 @whom_and_when
+@click.option("--yes", is_flag=True, help="Do not ask; needed with --json.")
 @json_option
-def migrate(name: str, slug: str, as_json: bool, **options: Any) -> None:
+def migrate(name: str, slug: str, yes: bool, as_json: bool, **options: Any) -> None:
     """Announce the newest version of the plan NAME to members on older ones; it counts for those who accept."""
+    wanted = _migration(name, slug, **options)
     with opened() as context:
-        announced = migrate_plan(context, _migration(name, slug, **options), actor())
+        if not yes:
+            found = preview_migration(context, wanted)
+            count = sum(move.standing is Standing.TO_ANNOUNCE for move in found.moves)
+            if count:
+                confirm(f"Announce version {found.version} of {name} to {count} members?", as_json=as_json)
+        announced = migrate_plan(context, wanted, actor())
     if as_json:
         print_json({"announced": len(announced), "members": _documents(announced)})
         return

@@ -10,6 +10,7 @@ import click
 from connector.billing.offers.plan_terms import decimal_text
 from connector.billing.prices.pricing import PromoScope, PromoTerms, percent_text
 from connector.cli.context import actor, find_location, opened
+from connector.cli.dates import DAY
 from connector.cli.output import json_option, print_json, print_table
 from connector.errors import DomainError
 from connector.money import Money
@@ -21,7 +22,7 @@ from connector.use_cases.plans.promo_codes import (
     normal_code,
 )
 
-DATE = click.DateTime(["%Y-%m-%d"])
+COUNT = click.IntRange(max=1_000_000)
 
 
 @click.group("promo-codes")
@@ -41,11 +42,11 @@ def promo_codes() -> None:
     show_default=True,
     help="What it reduces: the join fee, the recurring price, or both.",
 )
-@click.option("--periods", type=int, help="How many periods it lasts.  [default: 1]")
+@click.option("--periods", type=COUNT, help="How many periods it lasts.  [default: 1]")
 @click.option("--forever", is_flag=True, help="It lasts as long as the membership.")
-@click.option("--opens", type=DATE, help="First day on which it can be entered.")
-@click.option("--closes", type=DATE, help="Last day on which it can be entered.")
-@click.option("--max-uses", type=int, help="How many memberships may use it.")
+@click.option("--opens", type=DAY, help="First day on which it can be entered.")
+@click.option("--closes", type=DAY, help="Last day on which it can be entered.")
+@click.option("--max-uses", type=COUNT, help="How many memberships may use it.")
 @click.option("--plan", "plans", multiple=True, help="Only for this plan; repeat for several.")
 @click.option("--campaign", default="", help="What it was made for, for your own reports.")
 @json_option

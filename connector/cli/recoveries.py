@@ -6,9 +6,26 @@ from dataclasses import asdict
 
 import click
 
+from connector.billing.collecting.declines import DeclineClass
 from connector.cli.context import actor, find_location, opened
 from connector.cli.output import dollars, json_option, print_json, print_table
-from connector.use_cases.recovery.list_recoveries import STOPPED, list_recoveries, stop_recovery
+from connector.use_cases.members.list_members import names_of
+from connector.use_cases.recovery.list_recoveries import INVITE_AGAIN, STOPPED, list_recoveries, stop_recovery
+
+_FAILURES = {
+    DeclineClass.HARD: "refused for good",
+    DeclineClass.PAYER_NEEDED: "bank asks the payer",
+    DeclineClass.NEW_DETAILS: "card details are out of date",
+    DeclineClass.SOFT: "refused for now",
+    DeclineClass.SOFT_TWICE: "refused, worth one more try",
+    DeclineClass.TECHNICAL: "technical trouble",
+    DeclineClass.DUPLICATE: "looks like a second charge",
+    DeclineClass.MANDATE_DEAD: "direct debit authority has ended",
+    DeclineClass.ACCOUNT_LIMIT: "above the practice's limit at Stripe",
+    DeclineClass.REFUSED: "not accepted by Stripe or the bank",
+    DeclineClass.UNKNOWN: "refused, reason not known",
+}
+"""What staff read; --json has the classes themselves."""
 
 
 @click.group()
@@ -23,24 +40,30 @@ def list_all(slug: str, as_json: bool) -> None:
     """List every unpaid invoice that a charge has failed for, with its next step and the day for it."""
     with opened() as context:
         lines = list_recoveries(context, find_location(context, slug))
+        names = names_of(context, (line.member_id for line in lines))
     if as_json:
-        print_json([asdict(line) for line in lines])
+        print_json([{**asdict(line), "name": names[line.member_id]} for line in lines])
         return
-    columns = ("Invoice", "For", "Amount", "Due", "Since", "Failure", "Next", "On")
+    columns = ("Invoice", "Name", "For", "Amount", "Due", "Since", "Failure", "Next", "On")
     rows = [
         (
             line.invoice_id,
+            names[line.member_id],
             line.agreement_id,
             dollars(line.amount_cents),
             line.due_on,
             line.since,
-            line.failure,
+            _FAILURES[DeclineClass(line.failure)],
             line.next_step.replace("_", " "),
             line.next_on or "",
         )
         for line in lines
     ]
-    print_table(f"Unpaid at {slug}", columns, rows, right=(2,))
+    print_table(f"Unpaid at {slug}", columns, rows, right=(3,))
+    if any(line.next_step == INVITE_AGAIN for line in lines):
+        click.echo(
+            "Invite again: the first charge failed; `connector members invite CONTRACT` opens the page once more."
+        )
 
 
 @recoveries.command("stop")

@@ -9,6 +9,7 @@ from decimal import Decimal
 import click
 
 from connector.cli.context import find_location, opened
+from connector.cli.dates import DAY
 from connector.cli.output import console, dollars, print_csv, print_json, print_table, visible
 from connector.clock import business_date
 from connector.errors import DomainError
@@ -16,7 +17,6 @@ from connector.reconciliation.report import DayReport
 from connector.use_cases.books.close_day import close_day
 from connector.use_cases.books.report_day import report_day
 
-DAY = click.DateTime(["%Y-%m-%d"])
 FORMATS = click.Choice(["table", "json", "csv"])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any
@@ -14,34 +15,59 @@ from connector.cli.output import dollars, json_option, print_json, print_table, 
 from connector.errors import DomainError
 from connector.rehearsal.actions import Action
 from connector.rehearsal.rehearse import Rehearsal, rehearse
+from connector.use_cases.collection.sweep import SweepReport, sweep
 from connector.use_cases.context import Context
 from connector.use_cases.make_round import RoundReport, make_round
+from connector.use_cases.members.list_members import names_of
 
 
 @click.command()
 @click.option("--location", "slug", default=None, help="Only this location.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done; nothing is changed and nobody is asked.")
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="With --dry-run: the last day to show, else today.")
+@click.option("--sweep", "sweeps", is_flag=True, help="First look through Stripe's lists for what its news missed.")
 @json_option
-def run_due(slug: str | None, dry_run: bool, until: datetime | None, as_json: bool) -> None:
+def run_due(slug: str | None, dry_run: bool, until: datetime | None, sweeps: bool, as_json: bool) -> None:
     """Charge what is due now, make retries, write payments to the practice systems, and send messages.
 
     It may be stopped and run again at any time: nothing is charged or written twice.
     """
     if until and not dry_run:
         raise DomainError("What is not due yet cannot be done: leave --until out, or add --dry-run to look ahead.")
+    if sweeps and dry_run:
+        raise click.UsageError("A dry run asks nobody: leave --sweep out.")
     with opened(stripe=not dry_run) as context:
         location_id = find_location(context, slug).id if slug else None
         if dry_run:
-            _show(_rehearsed(context, until.date() if until else None, location_id), as_json=as_json)
+            rehearsal = _rehearsed(context, until.date() if until else None, location_id)
+            _show(rehearsal, names_of(context, (action.member_id for action in rehearsal.actions)), as_json=as_json)
             return
+        swept = sweep(context) if sweeps else None
         report = make_round(context, *senders(context), location_id)
     if as_json:
-        print_json(_document(report))
+        print_json(_document(report) | ({"sweep": _swept(swept)} if swept else {}))
     else:
+        if swept:
+            _tell_sweep(swept)
         _tell(report)
-    if report.problems:
+    if report.problems or (swept and swept.problems):
         sys.exit(1)
+
+
+def _swept(swept: SweepReport) -> dict[str, Any]:
+    return {
+        "listed": swept.listed,
+        "missed": swept.missed,
+        "complete": swept.complete,
+        "problems": swept.problems,
+    }
+
+
+def _tell_sweep(swept: SweepReport) -> None:
+    found = ", ".join(swept.missed) or "nothing that its news had missed"
+    click.echo(f"Swept {swept.listed} objects on Stripe's lists, and found {visible(found)}.")
+    for problem in swept.problems:
+        click.echo(f"Problem: {visible(problem)}", err=True)
 
 
 def _document(report: RoundReport) -> dict[str, Any]:
@@ -49,6 +75,7 @@ def _document(report: RoundReport) -> dict[str, Any]:
     return {
         "invoiced": due.invoiced,
         "charged": due.charged,
+        "declined": due.declined,
         "without_method": due.without_method,
         "waiting_for_release": due.waiting,
         "events": report.events,
@@ -61,6 +88,9 @@ def _document(report: RoundReport) -> dict[str, Any]:
 def _tell(report: RoundReport) -> None:
     due = report.due
     click.echo(f"Invoiced {due.invoiced}, worked on {due.charged} charges, read {report.events} events.")
+    if due.declined:
+        verb = "was" if due.declined == 1 else "were"
+        click.echo(f"{due.declined} {verb} declined: see `connector recoveries list`.")
     if due.without_method:
         click.echo(f"{due.without_method} invoices wait for a payment method.")
     if due.waiting:
@@ -93,16 +123,22 @@ def _rehearsed(context: Context, until: date | None, location_id: str | None) ->
     return found
 
 
-def _show(rehearsal: Rehearsal, *, as_json: bool) -> None:
+def _show(rehearsal: Rehearsal, names: Mapping[str, str], *, as_json: bool) -> None:
     if as_json:
-        print_json({"actions": [asdict(action) for action in rehearsal.actions], "problems": rehearsal.problems})
+        actions = [{**asdict(action), "name": names.get(action.member_id)} for action in rehearsal.actions]
+        print_json({"actions": actions, "problems": rehearsal.problems})
         return
-    columns = ("Day", "Location", "What", "Member", "Which", "Amount")
-    print_table("What will be done if every charge succeeds", columns, map(_row, rehearsal.actions), right=(5,))
+    columns = ("Day", "Location", "What", "Who", "Which", "Amount")
+    rows = [_row(action, names) for action in rehearsal.actions]
+    print_table("What will be done if every charge succeeds", columns, rows, right=(5,))
+    if not rows:
+        click.echo("Stripe's news is not read in a dry run.")
     for problem in rehearsal.problems:
         click.echo(f"Problem: {visible(problem)}", err=True)
 
 
-def _row(action: Action) -> tuple[str, ...]:
+def _row(action: Action, names: Mapping[str, str]) -> tuple[str, ...]:
     amount = dollars(action.cents) if action.cents else ""
-    return (f"{action.on:%d/%m/%Y}", action.location, action.kind.value, action.member_id, action.subject, amount)
+    # Messages go to staff and to the practice, too, who are named by what they are.
+    who = names.get(action.member_id, action.member_id)
+    return (f"{action.on:%d/%m/%Y}", action.location, action.kind.value, who, action.subject, amount)

@@ -12,6 +12,7 @@ from connector.ledger.write_back import queue
 from connector.ledger.write_back.models import WriteBack
 from connector.ledger.write_back.states import WAITING, WriteBackState
 from connector.use_cases.books.work_write_backs import work_write_backs
+from connector.use_cases.members.list_members import names_of
 
 WHY = {
     WriteBackState.UNLINKED: "Link the member: see `connector links list`.",
@@ -40,12 +41,14 @@ def list_all(slug: str, state: tuple[str, ...], limit: int, as_json: bool) -> No
         location = find_location(context, slug)
         with context.database.read() as session:
             rows = queue.listed(session, location.id, states, limit)
+        names = names_of(context, (row.member_id for row in rows))
     if as_json:
-        print_json([_document(row) for row in rows])
+        print_json([{**_document(row), "member_id": row.member_id, "name": names[row.member_id]} for row in rows])
     else:
         cells = [
             (
                 r.id,
+                names[r.member_id],
                 r.entry_date,
                 r.leg,
                 dollars(r.amount_cents),
@@ -55,8 +58,8 @@ def list_all(slug: str, state: tuple[str, ...], limit: int, as_json: bool) -> No
             )
             for r in rows
         ]
-        columns = ("Write-back", "Date", "What", "Amount", "State", "PMS number", "Why")
-        print_table(f"Write-backs of {slug}", columns, cells, right=(3,))
+        columns = ("Write-back", "Name", "Date", "What", "Amount", "State", "PMS number", "Why")
+        print_table(f"Write-backs of {slug}", columns, cells, right=(4,))
         if len(rows) == limit:
             click.echo(f"Only the first {limit} are shown: --limit shows more.")
 

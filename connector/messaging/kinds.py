@@ -27,6 +27,7 @@ class MessageKind(StrEnum):
     PLAN_CHANGE_NOTICE = "plan_change_notice"
     HOLD_EXPIRING = "hold_expiring"
     OVERDUE_STAFF_NOTICE = "overdue_staff_notice"
+    KEPT_TOO_MUCH = "kept_too_much"
     STAFF_INVITATION = "staff_invitation"
     NEW_LINK = "new_link"
     PAYMENT_PLAN_PAUSED = "payment_plan_paused"
@@ -63,9 +64,10 @@ REQUIRED: dict[MessageKind, frozenset[str]] = {
     MessageKind.PAYMENT_FAILED_AGAIN: _PERSON | _METHOD | {"amount", "due_on", "retry_on"},
     MessageKind.FINAL_NOTICE: _PERSON | {"amount", "due_on"},
     MessageKind.CARD_EXPIRING: _PERSON | {"last4", "card_expiry", "due_on"},
-    MessageKind.PLAN_CHANGE_NOTICE: _PERSON | {"old_amount", "amount", "frequency", "effective_on"},
+    MessageKind.PLAN_CHANGE_NOTICE: _PERSON | {"person", "plan", "old_amount", "amount", "frequency", "effective_on"},
     MessageKind.HOLD_EXPIRING: frozenset({"practice", "url", "hold_id", "amount", "expires_on"}),
     MessageKind.OVERDUE_STAFF_NOTICE: frozenset({"practice", "url", "count", "amount", "contract_ids"}),
+    MessageKind.KEPT_TOO_MUCH: frozenset({"practice", "url", "number", "amount"}),
     MessageKind.STAFF_INVITATION: _PERSON | {"expires_on"},
     MessageKind.NEW_LINK: _PERSON | {"expires_on"},
     MessageKind.PAYMENT_PLAN_PAUSED: _PERSON | {"amount", "paused_on"},
@@ -75,6 +77,7 @@ REQUIRED: dict[MessageKind, frozenset[str]] = {
 
 given_name, practice  text: the recipient's given name; the practice's name as patients know it
 url                   text: where the next step is taken
+person, plan          text: the given name of the person whose plan changes; the name of the new plan
 number, hold_id       text: what staff and patient call the document; the hold's id
 amount, old_amount    Money: what this message is about; for notices to staff and paused plans, all that is open
 method, last4         text: 'card' or 'bank account'; its last four digits, '' where they are not known

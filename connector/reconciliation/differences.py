@@ -31,6 +31,8 @@ class DifferenceKind(StrEnum):
     AMOUNT_DIFFERS_AT_STRIPE = "amount_differs_at_stripe"
     FEE_DIFFERS_AT_STRIPE = "fee_differs_at_stripe"
     RETURN_UNDONE = "return_undone"
+    KEPT_TOO_MUCH = "kept_too_much"
+    GIVEN_BACK_TOO_MUCH = "given_back_too_much"
 
 
 NEXT_STEP = {
@@ -39,11 +41,14 @@ NEXT_STEP = {
     DifferenceKind.OTHER_PATIENT_IN_PMS: "Check whether patients were merged; otherwise move the entry.",
     DifferenceKind.OTHER_DATE_IN_PMS: "Correct the date in the practice system, or note why it differs.",
     DifferenceKind.DOUBLED_IN_PMS: "Keep one of the entries and remove the others in the practice system.",
-    DifferenceKind.NOT_EXPECTED_IN_PMS: "Compare with the write-back; if nobody entered it on purpose, remove it.",
+    DifferenceKind.NOT_EXPECTED_IN_PMS: "It may belong to an earlier installation or another one that shares the "
+    "practice system: remove it only if nobody knows it.",
     DifferenceKind.MISSING_AT_STRIPE: "Look the charge up in the Stripe dashboard.",
     DifferenceKind.NOT_RECORDED: "Look it up at Stripe; if it was made there by hand, enter it in the PMS.",
     DifferenceKind.AMOUNT_DIFFERS_AT_STRIPE: "Compare with the charge in the Stripe dashboard.",
     DifferenceKind.FEE_DIFFERS_AT_STRIPE: "Compare with the fee in the Stripe dashboard.",
+    DifferenceKind.KEPT_TOO_MUCH: "Give it back with `connector payments refund`, or agree what it is for.",
+    DifferenceKind.GIVEN_BACK_TOO_MUCH: "Ask the payer for it, or accept the loss and correct the ledger by hand.",
     DifferenceKind.RETURN_UNDONE: "The money is yours again; this is recorded with Stripe's next news.",
 }
 
@@ -72,6 +77,30 @@ class Written:
     patient_id: str
     amount: Money
     entry_date: date
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What an invoice that money moved for came to: `owed` is nothing once it is void."""
+
+    invoice: str
+    owed: Money
+    kept: Money
+    """Paid, less what went back, with what came again."""
+
+
+def surpluses(balances: Sequence[Balance]) -> list[Difference]:
+    """Invoices that were paid twice, or though they were void, and those for which more was given back than paid."""
+    kind, found = DifferenceKind, []
+    for balance in balances:
+        if balance.kept > balance.owed:
+            detail = f"The practice has {balance.kept} for the invoice {balance.invoice}, which is over {balance.owed}."
+            cents = balance.kept.cents - balance.owed.cents
+            found.append(Difference(kind.KEPT_TOO_MUCH, balance.invoice, cents, detail))
+        if balance.kept.cents < 0:
+            detail = f"More was given back for the invoice {balance.invoice} than was paid."
+            found.append(Difference(kind.GIVEN_BACK_TOO_MUCH, balance.invoice, balance.kept.cents, detail))
+    return found
 
 
 class Sheet:

@@ -22,6 +22,7 @@ from connector.errors import DomainError
 from connector.messaging.kinds import MessageKind
 from connector.messaging.models import Message
 from connector.money import Money
+from connector.use_cases.books.verify_ledger import verify_ledger
 from connector.use_cases.invoices.issue_due import IssueTally, issue_due
 from connector.use_cases.members.cancel_membership import Consent, cancel_membership, preview_cancel
 from connector.use_cases.members.suspend_member import suspend_member
@@ -321,3 +322,22 @@ def test_at_the_command_line_the_sum_is_shown_before_anybody_confirms(practice: 
     assert (done["status"], done["owed_cents"], done["last_day"]) == ("cancelled", 23920, "2027-08-31")
     again = command(practice, "members", "cancel", one.contract_id, "--yes")
     assert again.stderr == f"Error: The contract {one.contract_id} is cancelled already: a cancellation is final.\n"
+
+
+@pytest.mark.parametrize("policy", ["notice", "charge_remainder"])
+def test_the_sum_that_is_agreed_contains_the_fee_that_the_patient_bears(practice: Practice, policy: str) -> None:
+    """What is shown before anybody confirms is what the invoices of leaving come to."""
+    one = bound(practice, policy, fee_bearer="patient")
+    before = {invoice.id for invoice in practice.all(Invoice)}
+    shown = preview_cancel(practice.context, one.contract_id)
+
+    cancel_membership(practice.context, one.contract_id, Consent(agreed=shown.owed), actor=ACTOR)
+    for _ in range(35):
+        practice.advance(days=1)
+        practice.charge()
+
+    new = [invoice for invoice in practice.all(Invoice) if invoice.id not in before]
+    kinds = [line.kind for line in practice.all(InvoiceLine) if line.invoice_id in {invoice.id for invoice in new}]
+    assert sum(invoice.amount_cents for invoice in new) == shown.owed.cents
+    assert LineKind.PLATFORM_FEE in kinds
+    assert verify_ledger(practice.context).faults == []

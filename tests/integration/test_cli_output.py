@@ -28,6 +28,7 @@ def paid(pair: Outside, tmp_path_factory: pytest.TempPathFactory) -> Installatio
     assert installation.json("run-due") == {
         "invoiced": 3,
         "charged": 3,
+        "declined": 0,
         "without_method": 0,
         "waiting_for_release": 0,
         "messages": {"sent": 0, "later": 0, "failed": 0},
@@ -184,7 +185,13 @@ def test_every_reading_command_gives_one_json_document(paid: Installation) -> No
     assert sum(documents["ledger verify"]["balances"].values()) == 0
     steps = documents[f"write-backs show {write_back}"]["steps"]
     assert [step["after"] for step in steps] == ["queued", "sending", "accepted", "confirmed"]
-    assert documents[f"links match --location {SLUG}"] == {"linked": 0, "review": 0, "none": 0, "problem": None}
+    assert documents[f"links match --location {SLUG}"] == {
+        "linked": 0,
+        "review": 0,
+        "none": 0,
+        "in_review": 0,
+        "problem": None,
+    }
 
 
 def test_a_plan_can_be_added_and_is_listed_with_its_prices(paid: Installation, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_days_are_changed_and_a_plan_is_ended(practice: Practice) -> None:
     table = command(practice, PLANS, "list", *HERE)
     shown = command(practice, PLANS, "show", plan_id)
     resumed = document(practice, PLANS, "resume", plan_id)
-    cancelled = document(practice, PLANS, "cancel", plan_id)
+    cancelled = document(practice, PLANS, "cancel", plan_id, "--yes")
 
     assert [step["next_due"] for step in (moved, paused, resumed)] == ["2026-09-20", "2026-11-01", "2026-09-20"]
     assert all(part in table.out for part in (plan_id, "suspended", "0/12", "1,200.00", "2026-11-01"))
@@ -120,7 +120,7 @@ def test_fees_near_the_limit_are_a_warning_and_no_refusal(practice: Practice) ->
 
     first = document(practice, PLANS, "propose", member_id, *PERSONAL, "--setup-fee", "100")
     third = document(practice, PLANS, "propose", member_id, *PERSONAL, "--setup-fee", "70")
-    document(practice, PLANS, "cancel", third["id"])
+    document(practice, PLANS, "cancel", third["id"], "--yes")
     second = command(practice, PLANS, "propose", member_id, *PERSONAL, "--setup-fee", "80")
 
     assert (first["warning"], third["warning"]) == (None, None)

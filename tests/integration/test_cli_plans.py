@@ -131,7 +131,7 @@ def test_a_migration_is_previewed_and_announced(shop: Practice, tmp_path: Path) 
     table = command(shop, "plans", "preview", "Moving", *HERE)
     early = command(shop, "plans", "migrate", "Moving", *HERE, "--effective", "2026-09-14")
     options = ("--frequency", "monthly", "--only-version", "1", "--effective", "2026-09-15")
-    announced = command(shop, "plans", "migrate", "Moving", *HERE, *options)
+    announced = command(shop, "plans", "migrate", "Moving", *HERE, *options, "--yes")
     again = document(shop, "plans", "migrate", "Moving", *HERE)
 
     assert preview == {
@@ -233,6 +233,15 @@ def test_promo_codes_are_added_listed_and_ended(shop: Practice) -> None:
         (("promo-codes", "add", "A", *HERE, "--percent", "5", "--periods", "0"), 1, "at least one period"),
         (("promo-codes", "add", "A", *HERE, "--percent", "5", "--max-uses", "0"), 1, "at least once"),
         (("promo-codes", "add", "A", *HERE, "--percent", "5", "--periods", "1", "--forever"), 2, "not both"),
+        (("promo-codes", "add", "A", *HERE, "--percent", "5", "--periods", "9" * 11), 2, "not in the range x<=1000000"),
+        (("promo-codes", "add", "A", *HERE, "--percent", "5", "--max-uses", "9" * 20), 2, "the range x<=1000000"),
+        (("promo-codes", "add", "A", *HERE, "--percent", "5", "--closes", "9999-12-31"), 2, "from 2000 to 2199"),
+        (("report", "day", "0001-01-01", *HERE), 2, "is not in the years from 2000 to 2199: check the year"),
+        (("report", "day", "9999-12-31", *HERE), 2, "is not in the years from 2000 to 2199: check the year"),
+        (("platform-fees", "statement", "9999-12", *HERE), 2, "'MONTH': 9999-12 is not in the years"),
+        (("platform-fees", "statement", "0001-01", *HERE), 2, "'MONTH': 0001-01 is not in the years"),
+        (("plans", "add", " ESSENTIAL ", *HERE, "--price", "monthly=5"), 1, "has a plan 'Essential' already"),
+        (("plans", "add", "None", *HERE, "--price", "monthly=5"), 1, "A plan cannot be named 'none'"),
         (("promo-codes", "end", CODE + "X", *HERE), 1, "has no such promo code"),
     ],
 )

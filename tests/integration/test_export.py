@@ -24,8 +24,10 @@ from connector.messaging.models import Message
 from connector.money import Money
 from connector.use_cases.collection.read_news import read_news
 from connector.use_cases.collection.run_due import run_due
+from connector.use_cases.members.suspend_member import reactivate_member, suspend_member
 from connector.use_cases.payment_plans.agree_payment_plan import start_payment_plan
-from connector.use_cases.payment_plans.change_payment_plan import pause_plan
+from connector.use_cases.payment_plans.change_payment_plan import pause_plan, resume_plan
+from connector.use_cases.practice.location_settings import activate_location, pause_location
 from connector.use_cases.practice.set_up_location import add_location
 from connector.use_cases.tables import METADATA
 from connector.use_cases.transfer import export_everything as module
@@ -150,6 +152,54 @@ def test_stopping_ends_all_billing_once_the_files_are_there(leaving: Practice, t
         assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "export" / name).read_bytes()
 
 
+def test_what_was_handed_over_does_not_go_on_here_by_mistake(leaving: Practice, tmp_path: Path) -> None:
+    """Two installations would charge; a person who insists may reactivate, after which it is here again."""
+    practice, context = leaving, leaving.context
+    contract_id = next(row.id for row in practice.all(Contract) if row.status is AgreementStatus.ACTIVE)
+    plan_id = practice.all(PaymentPlan)[0].id
+    export_everything(context, tmp_path / "export", stop=True)
+    before = [*(row.status for row in practice.all(Contract)), *(row.status for row in practice.all(PaymentPlan))]
+    pause_location(context, "leura", "person:mia")
+
+    handed_over = "the new installation charges for it now"
+    with pytest.raises(DomainError, match=handed_over):
+        reactivate_member(context, contract_id, actor="person:mia")
+    with pytest.raises(DomainError, match=handed_over):
+        resume_plan(context, plan_id, "person:mia")
+    with pytest.raises(DomainError, match=handed_over):
+        activate_location(context, "leura", "person:mia")
+    assert [
+        *(row.status for row in practice.all(Contract)),
+        *(row.status for row in practice.all(PaymentPlan)),
+    ] == before
+
+    activate_location(context, "leura", "person:mia", override=True)
+    reactivate_member(context, contract_id, actor="person:mia", override=True)
+    suspend_member(context, contract_id, actor="person:mia")
+    reactivate_member(context, contract_id, actor="person:mia")
+
+
+def test_who_has_not_signed_is_taken_over_to_be_asked_again(practice: Practice, template: Path, tmp_path: Path) -> None:
+    """No day that the import would refuse, and no card that would begin what was never paid; again after the stop."""
+    failed, pending = practice.enrol("pm_card_decline_insufficient_funds"), practice.enrol(None)
+    assert practice.charge() == []
+    settle_days(practice, 40)
+
+    export_everything(practice.context, tmp_path / "export", stop=True)
+    export_everything(practice.context, tmp_path / "again")
+    with new_installation(practice, template, tmp_path) as other:
+        imported, problems = adopt(other, tmp_path / "export/members.csv")
+
+    rows = read_csv(tmp_path / "export/members.csv")
+    assert [(row["next_due"], row["cycle_from"], row["stripe_payment_method"]) for row in rows] == [("", "", "")] * 2
+    assert (imported.refusals, problems, imported.to_adopt, len(imported.to_invite)) == ([], [], [], 2)
+    for name in ("members.csv", "by-hand.csv"):
+        assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "export" / name).read_bytes()
+    listed = {row["agreement_id"]: row["what"] for row in read_csv(tmp_path / "export/by-hand.csv")}
+    assert {failed.contract_id, pending.contract_id} <= set(listed)
+    assert "`connector patient-links send CONTRACT`" in listed[failed.contract_id]
+
+
 def test_what_the_import_cannot_take_is_listed(leaving: Practice, tmp_path: Path) -> None:
     """A pending contract, an overdue one and what is paused are told by id, with what is to be done."""
     practice = leaving
@@ -164,7 +214,12 @@ def test_what_the_import_cannot_take_is_listed(leaving: Practice, tmp_path: Path
     listed = {(row["agreement_id"], row["what"]) for row in read_csv(tmp_path / "export/by-hand.csv")}
     rows = {row["id"]: row for row in read_csv(tmp_path / "export/members.csv")}
     assert (paused.contract_id, "suspended by staff, so it is not in members.csv") in listed
-    assert (pending.contract_id, "not signed yet: the import invites the payer again") in listed
+    assert any(
+        agreement == pending.contract_id
+        and "not signed yet" in what
+        and "`connector patient-links send CONTRACT`" in what
+        for agreement, what in listed
+    )
     assert report.by_hand == len(listed) >= 2
     owing = practice.all(Member)[-1]
     assert owing.id == unpaid.member_id
@@ -200,6 +255,8 @@ def test_every_table_is_there_without_secrets(practice: Practice, tmp_path: Path
     assert set(told) == set(report.rows)
     readme = (folder / README).read_text(encoding="utf-8")
     assert all(name in readme for name in report.rows)
+    for words in ("connector plans edit", "not_expected_in_pms", "connector patient-links send"):
+        assert words in readme
     assert {stat.S_IMODE(path.stat().st_mode) & 0o077 for path in (folder, *folder.rglob("*"))} <= {0}
 
 

@@ -221,7 +221,7 @@ def test_a_payment_plan_shows_its_whole_schedule_and_is_accepted_once(browser: B
     assert "$1,200.00" in shown and "Today 01/09/2026 $215.00" in shown
     assert [f"Instalment {number}" in shown for number in range(1, 5)] == [True] * 4
     assert "08/12/2026 $250.00" in shown
-    assert "Your payment plan is set up" in browser.press(path, "accept").text
+    assert "Your payment plan is set up" in browser.agree(path).text
     assert browser.press(path, "accept").status_code == 404
 
     assert practice.all(PaymentPlan)[0].status is AgreementStatus.ACTIVE
@@ -237,7 +237,7 @@ def test_a_payment_plan_is_accepted_by_giving_a_card(browser: Browser) -> None:
     plan_id = propose_payment_plan(browser.context, person.member_id, offer, "front desk").plan_id
     path = browser.path(plan_id)
 
-    browser.give(browser.press(path, "method"), "pm_becs_success")
+    browser.give(browser.agree(path, "method"), "pm_becs_success")
     assert browser.get(path).status_code == 200
     browser.hear()
 

@@ -41,7 +41,7 @@ def test_an_invitation_leads_to_a_member_who_has_paid(browser: Browser) -> None:
     shown = text_of(browser.get(path).text)
     assert "Today you pay $29.90" in shown and "Then each month from 01/10/2026 $29.90" in shown
     assert "Scale and clean 2 a year" in shown and "There is no lock-in period" in shown
-    away = browser.sign(path, given_name="Adeline", phone="0491 570 006")
+    away = browser.sign(path, phone="0491 570 006")
     assert browser.get(path).status_code == 200
     browser.give(away)
     browser.hear()
@@ -49,7 +49,7 @@ def test_an_invitation_leads_to_a_member_who_has_paid(browser: Browser) -> None:
 
     contract, member = practice.all(Contract)[0], practice.all(Member)[0]
     assert contract.status is AgreementStatus.ACTIVE
-    assert (member.given_name, member.phone) == ("Adeline", "+61491570006")
+    assert (member.given_name, member.phone) == ("Ada", "+61491570006")
     assert [row.amount_cents for row in practice.all(Invoice)] == [2990]
     assert browser.get(path).status_code == 404
     (accepted,) = (row for row in practice.all(Activity) if row.action == "Terms Accepted")
@@ -62,7 +62,7 @@ def test_another_plan_shows_its_price_before_it_is_agreed_to(browser: Browser) -
     path = browser.path(practice.enrol(None).contract_id)
     chosen = option(browser.get(path).text, "Premium: $14.90 each week")
 
-    preview = browser.press(path, "preview", plan=chosen, given_name="Ada", family_name="Ferris")
+    preview = browser.press(path, "preview", plan=chosen)
 
     assert "Today you pay $14.90" in text_of(preview.text) and "each week from 08/09/2026" in text_of(preview.text)
     assert practice.all(Cover)[0].price_cents == 2990
@@ -97,7 +97,7 @@ def test_a_promo_code_is_shown_in_the_price_and_redeemed_with_the_consent(browse
     add_promo(browser)
     path = browser.path(practice.enrol(None).contract_id)
 
-    preview = browser.press(path, "preview", promo="spring", given_name="Ada", family_name="Ferris")
+    preview = browser.press(path, "preview", promo="spring")
     assert "Today you pay $19.90" in text_of(preview.text)
     assert practice.all(PromoCode)[0].used == 0
     fields = {"promo": "spring", "shown": field(preview.text, "shown")}
@@ -131,9 +131,8 @@ def test_a_promo_code_that_was_used_up_meanwhile_changes_nothing(browser: Browse
     ("fields", "sentence"),
     [
         ({"agreed": "no"}, "tick the box"),
-        ({"given_name": "  "}, "your first and your last name"),
-        ({"family_name": "x" * 101}, "at most 100 characters"),
         ({"phone": "twelve"}, "cannot be a telephone number"),
+        ({"phone": "4242 4242 4242 4242"}, "enter no card number on this page"),
         ({"promo": "NOSUCH"}, "not known"),
         ({"plan": "plv_none:monthly"}, "not offered any more"),
         ({"plan": "::"}, "not offered any more"),
@@ -146,11 +145,11 @@ def test_what_cannot_be_used_is_refused_in_one_sentence_and_stores_nothing(
     practice = browser.practice
     path = browser.path(practice.enrol(None).contract_id)
 
-    answer = browser.sign(path, **{"given_name": "Changed", **fields})
+    answer = browser.sign(path, **{"phone": "0491 570 006", **fields})
 
     assert answer.status_code == 200
     assert sentence in text_of(answer.text)
-    assert practice.all(Member)[0].given_name == "Ada"
+    assert practice.all(Member)[0].phone == ""
     assert [row for row in practice.all(Activity) if row.action == "Terms Accepted"] == []
 
 
@@ -158,10 +157,27 @@ def test_what_is_typed_is_shown_as_text(browser: Browser) -> None:
     """Markup in a field is not markup of the page."""
     path = browser.path(browser.practice.enrol(None).contract_id)
 
-    answer = browser.sign(path, given_name='"><script>alert(1)</script>', agreed="no")
+    answer = browser.sign(path, phone='"><script>alert(1)</script>', agreed="no")
 
     assert "<script" not in answer.text
     assert "&lt;script&gt;" in answer.text
+
+
+def test_a_link_shows_little_and_changes_nothing_that_the_practice_knows(browser: Browser) -> None:
+    """Scanners see a first name only, and whoever has the link is not able to redirect messages or rename a patient."""
+    practice = browser.practice
+    person = practice.enrol(None)
+    with browser.context.database.unit_of_work() as session:
+        session.get_one(Member, person.member_id).phone = "+61491570006"
+    path = browser.path(person.contract_id)
+
+    shown = browser.get(path).text
+    browser.sign(path, phone="0491 570 157", given_name="Eve", family_name="Thief")
+
+    assert "Ada" in shown
+    assert all(hidden not in shown for hidden in ("Ferris", "491570006", "491 570 006", "ada.ferris"))
+    member = practice.all(Member)[0]
+    assert (member.given_name, member.family_name, member.phone) == ("Ada", "Ferris", "+61491570006")
 
 
 def test_a_member_whose_first_payment_was_declined_only_gives_another_card(browser: Browser) -> None:

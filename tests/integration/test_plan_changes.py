@@ -23,6 +23,7 @@ from connector.use_cases.plans.change_plan import change_plan
 from connector.use_cases.plans.decide_plan_change import accept_plan_change, decline_plan_change, withdraw_open_change
 from connector.use_cases.plans.migrate_plan import Migration, migrate_plan
 from tests.support.book import Book, opened_book
+from tests.support.leaving import add_dependent
 from tests.support.plan_changes import (
     SLUG,
     STAFF,
@@ -39,6 +40,7 @@ from tests.support.plan_changes import (
     sign,
     stored,
 )
+from tests.support.post import Post
 from tests.support.practice import Practice
 
 NEXT_DUE = date(2026, 12, 21)
@@ -149,6 +151,24 @@ def test_one_person_of_a_household_changes_alone(book: Book) -> None:
     assert sorted(cover.price_cents for cover in live) == [1_990, 2_990, 2_990]
     (changed,) = (cover for cover in live if cover.price_cents == 1_990)
     assert (changed.member_id, changed.position) == (child.member_id, Position.DEPENDENT)
+
+
+def test_the_notice_names_the_person_and_the_plan(practice: Practice, tmp_path: Path) -> None:
+    """It is one person's plan price, not what the household pays."""
+    post = Post(practice, tmp_path / "outbox")
+    add(practice.context, "Plus", monthly(4_990))
+    payer = post.enrol()
+    add_dependent(practice, payer.contract_id, "Ina", 1_990)
+    child = next(cover for cover in covers(practice.context, payer.contract_id) if cover.price_cents == 1_990)
+    change_plan(practice.context, payer.contract_id, child.member_id, "Plus", STAFF)
+    practice.advance(days=3)
+
+    post.send()
+
+    (mail,) = (mail for mail in post.mails() if "change of plan" in mail)
+    assert "the plan price for Ina changes from $19.90 to $49.90, taken monthly, before any discounts" in mail
+    assert "The plan is then Plus." in mail
+    assert "Without your acceptance nothing changes." in mail
 
 
 def test_a_second_change_takes_the_place_of_the_first(book: Book) -> None:

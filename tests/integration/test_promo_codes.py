@@ -14,12 +14,22 @@ import pytest
 from sqlalchemy import event, func, select
 
 from connector.billing.activity import Activity
-from connector.billing.agreements.contracts import Contract
-from connector.billing.invoices import Invoice
+from connector.billing.agreements.contracts import Contract, Cover
+from connector.billing.invoices import Invoice, InvoiceStatus
+from connector.billing.offers.plans import PlanVersion
 from connector.billing.prices.discounts import PromoCode, PromoRedemption
-from connector.billing.prices.pricing import PromoScope, PromoTerms
+from connector.billing.prices.pricing import LineKind, Position, PromoScope, PromoTerms
 from connector.errors import DomainError
-from connector.use_cases.plans.promo_codes import PromoState, add_promo_code, end_promo_code, list_promo_codes, redeem
+from connector.use_cases.invoices.price_periods import Prices
+from connector.use_cases.members.cancel_membership import Consent, cancel_membership
+from connector.use_cases.plans.promo_codes import (
+    PromoState,
+    add_promo_code,
+    end_promo_code,
+    give_back,
+    list_promo_codes,
+    redeem,
+)
 from tests.support.book import Book, opened_book
 from tests.support.plan_changes import SLUG, STAFF, add, monthly, sign
 from tests.support.postgres import PostgresServer
@@ -151,6 +161,27 @@ def test_a_code_is_for_the_plan_of_the_account_holder(book: Book) -> None:
     assert used(book) == (1, 1)
 
 
+def test_a_code_leaves_the_price_of_those_on_other_plans(book: Book) -> None:
+    """The holder's plan is among the code's plans, the child's is not."""
+    kids = add(book.context, "Kids", monthly(1_500))
+    make(book, plans=("Essential",), percent=Decimal(50))
+    contract = sign(book.context, "Essential", household=2, active=False)
+    with book.context.database.unit_of_work() as session:
+        version = session.scalars(select(PlanVersion.id).where(PlanVersion.plan_id == kids)).one()
+        child = session.scalars(
+            select(Cover).where(Cover.contract_id == contract.id, Cover.position == Position.DEPENDENT)
+        ).one()
+        child.plan_version_id = version
+    enter(book, contract.id)
+
+    with book.context.database.read() as session:
+        prices = Prices(session, book.location, [contract.id])
+        lines = prices.lines(session.get_one(Contract, contract.id), 0, date(2026, 11, 21))
+
+    reduced = [line.member_id for line in lines if line.kind is LineKind.PROMO_DISCOUNT]
+    assert reduced == [contract.member_id]
+
+
 def test_one_membership_has_one_code(book: Book) -> None:
     """The same once more, as after a declined card, changes nothing; another is refused."""
     make(book)
@@ -246,6 +277,55 @@ def test_one_membership_redeems_once_however_often_it_is_submitted_on_postgresql
     assert used(shared_book) == (1, 1)
 
 
+def test_somebody_who_never_joins_gives_the_last_use_back(book: Book) -> None:
+    """Somebody else can have it then, and the history says where it went."""
+    make(book, max_uses=1)
+    hoarder, other = (sign(book.context, active=False).id for _ in range(2))
+    enter(book, hoarder)
+
+    cancel_membership(book.context, hoarder, Consent(), actor=STAFF)
+
+    assert used(book) == (0, 0)
+    enter(book, other)
+    assert used(book) == (1, 1)
+    with book.context.database.read() as session:
+        told = session.scalars(select(Activity.action).where(Activity.subject_id == hoarder)).all()
+    assert "Promo Code Given Back" in told
+
+
+def test_a_membership_that_has_begun_keeps_its_use(book: Book) -> None:
+    """It has had the discount; one that ended without a code gives none back."""
+    make(book, max_uses=2)
+    for code in (CODE, ""):
+        contract = sign(book.context)
+        if code:
+            enter(book, contract.id)
+        cancel_membership(book.context, contract.id, Consent(), actor=STAFF)
+
+    assert used(book) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "left"),
+    [(InvoiceStatus.CANCELLED, (0, 0)), (InvoiceStatus.PROCESSING, (1, 1)), (InvoiceStatus.COMPLETED, (1, 1))],
+)
+def test_a_use_whose_invoice_may_still_be_paid_is_not_given_back(
+    book: Book, status: InvoiceStatus, left: tuple[int, int]
+) -> None:
+    """A debit that is under way takes the reduced amount, so the use is taken, too."""
+    make(book)
+    enter(book, book.contract_id)
+    book.issue()
+    with book.context.database.unit_of_work() as session:
+        session.scalars(select(Invoice)).one().status = status
+
+    with book.context.database.unit_of_work() as session:
+        contract = session.get_one(Contract, book.contract_id)
+        give_back(session, book.location, contract, book.context.clock.now(), STAFF)
+
+    assert used(book) == left
+
+
 def test_the_list_says_what_state_each_code_is_in(book: Book) -> None:
     """What has ended or is used up stays there."""
     make(book, "LATER", opens=date(2026, 11, 22))
@@ -278,6 +358,7 @@ def test_the_list_says_what_state_each_code_is_in(book: Book) -> None:
         ({"code": CODE.lower()}, "has this promo code already"),
         ({"plans": ("Gold",)}, "has no plan 'Gold'"),
         ({"campaign": "two\nlines"}, "A campaign is one line"),
+        ({"campaign": "for 4242 4242 4242 4242"}, "holds a card number"),
         ({"location_slug": "nowhere"}, "There is no location 'nowhere'"),
     ],
 )

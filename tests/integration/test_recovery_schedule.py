@@ -18,6 +18,7 @@ from connector.billing.members import PaymentMethod
 from connector.messaging.kinds import MessageKind
 from connector.messaging.models import Message, MessageState
 from connector.use_cases.invoices.issue_due import IssueTally, issue_due
+from connector.use_cases.make_round import make_round
 from connector.use_cases.members.suspend_member import suspend_member
 from connector.use_cases.recovery.recover import FINISHED
 from tests.support.post import Post
@@ -275,7 +276,38 @@ def test_the_networks_limit_passes_a_retry_over_and_the_messages_go_on(
     post.until(date(2026, 12, 16))
 
     assert post.tries() == december(1, 4)
-    assert [day for _, day in post.queued(FAILED, AGAIN)] == december(1, 4, 8, 15)
+    # What was not tried again has not failed again.
+    assert post.queued(FAILED, AGAIN) == list(zip((FAILED, AGAIN, FAILED, FAILED), december(1, 4, 8, 15), strict=True))
+
+
+def test_one_run_a_day_is_enough_to_tell_a_failure_on_its_own_day(post: Post) -> None:
+    """And so the retries fall on the days of the schedule."""
+    post.go_to(DECEMBER)
+    post.enrol("pm_card_decline_insufficient_funds")
+
+    for _ in range(31):
+        make_round(post.practice.context, post.mail, post.sms)
+        post.practice.advance(days=1)
+
+    assert post.tries() == december(1, 4, 8, 15)
+    assert post.queued(FAILED, AGAIN, FINAL) == [
+        (FAILED, DECEMBER),
+        *((AGAIN, day) for day in december(4, 8, 15)),
+        (FINAL, date(2026, 12, 29)),
+    ]
+    assert "did not go through" in post.mails()[0]
+
+
+def test_nobody_is_told_of_another_attempt_that_was_not_made(post: Post) -> None:
+    """A lost card is not tried again: each reminder says that the payment failed, on an occasion of its own."""
+    post.go_to(DECEMBER)
+    post.enrol("pm_card_decline_lost_card")
+
+    post.round()
+    post.until(date(2026, 12, 16))
+
+    assert post.tries() == [DECEMBER]
+    assert post.queued(FAILED, AGAIN) == [(FAILED, day) for day in december(1, 4, 8, 15)]
 
 
 def test_a_contract_is_cancelled_where_the_practice_wants_it(post: Post) -> None:

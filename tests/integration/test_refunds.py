@@ -30,7 +30,8 @@ from connector.money import Money
 from connector.use_cases.books.report_day import report_day
 from connector.use_cases.books.verify_ledger import verify_ledger
 from connector.use_cases.collection.read_news import NewsReport, handle_events
-from connector.use_cases.returns.record_return import DISPUTED
+from connector.use_cases.patient_pages.pay_invoice import pay_invoice
+from connector.use_cases.recovery.recover import DISPUTED
 from connector.use_cases.returns.refund_payment import refund_payment, work_refunds
 from tests.support.commands import command, document
 from tests.support.membership_life import child
@@ -317,7 +318,7 @@ def test_a_dispute_that_is_won_settles_the_invoice_again(practice: Practice) -> 
 
 @pytest.mark.parametrize("paid_again", [False, True])
 def test_a_dispute_that_is_won_after_another_card_was_given(practice: Practice, paid_again: bool) -> None:
-    """What is only planned is called off; an invoice that was paid a second time meanwhile is a person's matter."""
+    """The new card is not charged by itself; an invoice that its payer paid again meanwhile is a person's matter."""
     person = practice.enrol()
     practice.work()
     (intent,) = practice.stripe_listed("payment_intents")
@@ -326,7 +327,7 @@ def test_a_dispute_that_is_won_after_another_card_was_given(practice: Practice, 
     practice.work()
     practice.sign_up(person, "pm_card_mastercard")
     if paid_again:
-        practice.work()
+        pay_invoice(practice.context, practice.all(Invoice)[0].id, "https://example.com/back")
 
     practice.advance(minutes=1)
     practice.stripe.post("disputes/won", dispute=dispute["id"])

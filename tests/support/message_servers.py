@@ -185,7 +185,10 @@ class _Conversation(socketserver.StreamRequestHandler):
         return bool(answer) and self._say(answer)
 
     def _say(self, *lines: str) -> bool:
-        self.wfile.write("".join(f"{line}\r\n" for line in lines).encode())
+        try:
+            self.wfile.write("".join(f"{line}\r\n" for line in lines).encode())
+        except OSError:
+            return False  # The client has hung up, as clients do that gave up.
         return True
 
 

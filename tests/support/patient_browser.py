@@ -61,8 +61,12 @@ class Browser:
     def sign(self, path: str, **fields: str) -> httpx.Response:
         """Fill in the page of an invitation as it stands, with these changes, and agree."""
         page = self.get(path).text
-        filled = {"shown": field(page, "shown"), "given_name": "Ada", "family_name": "Ferris", "agreed": "yes"}
+        filled = {"shown": field(page, "shown"), "agreed": "yes"}
         return self.press(path, "sign_up", **{**filled, **fields})
+
+    def agree(self, path: str, action: str = "accept") -> httpx.Response:
+        """Agree to the amounts that the page of a payment plan shows now."""
+        return self.press(path, action, shown=field(self.get(path).text, "shown"))
 
     def give(self, answer: httpx.Response, method: str = "pm_card_visa") -> httpx.Response:
         """Follow a redirect to the processor's page and save a payment method there; returns what that page answers."""

@@ -244,3 +244,11 @@ def test_no_detail_names_a_person() -> None:
 
     assert "55" not in found.detail
     assert ROW.patient_id not in found.detail
+
+
+def test_an_entry_that_we_do_not_know_may_be_known_to_another_installation() -> None:
+    """Both may write to one practice system, so nobody is told to remove it at once."""
+    advice = NEXT_STEP[K.NOT_EXPECTED_IN_PMS]
+
+    assert "an earlier installation or another one that shares the practice system" in advice
+    assert "remove it only if nobody knows it" in advice

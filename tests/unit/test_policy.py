@@ -33,6 +33,10 @@ def test_an_empty_text_restores_the_default_and_none_empties_a_list() -> None:
         ({"dependent_discount_percent": "101"}, "dependent_discount_percent cannot be set so"),
         ({"dependent_discount_percent": "9.999"}, "dependent_discount_percent cannot be set so"),
         ({"becs_week_limit_cents": "-1"}, "becs_week_limit_cents cannot be set so"),
+        ({"signup_link_days": "0"}, "signup_link_days cannot be set so"),
+        ({"payment_link_days": "0"}, "payment_link_days cannot be set so"),
+        ({"invoice_link_days": "0"}, "invoice_link_days cannot be set so"),
+        ({"overdue_link_days": "0"}, "overdue_link_days cannot be set so"),
         ({"send_from_hour": "17"}, "send_from_hour must be before send_until_hour"),
         ({"card_retry_days": "7,3"}, "retry days must rise"),
         ({"becs_retry_days": "5,28"}, "retry days must rise and lie before final_notice_day"),
@@ -44,3 +48,10 @@ def test_what_cannot_be_is_refused_with_the_name_of_the_setting(changes: dict[st
     """Settings are checked as a whole, so none is stored that another forbids."""
     with pytest.raises(DomainError, match=words):
         changed({}, changes)
+
+
+def test_links_may_live_for_a_single_day() -> None:
+    """The shortest life in which anybody can open one."""
+    stored = changed({}, {"signup_link_days": "1", "overdue_link_days": "1"})
+
+    assert stored == {"signup_link_days": 1, "overdue_link_days": 1}

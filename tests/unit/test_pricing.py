@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -163,6 +164,31 @@ def test_a_promo_takes_its_part_of_what_is_left(
     assert {line.description for line in lines if line.kind is LineKind.PROMO_DISCOUNT} == {"Promo code SMILE"}
 
 
+@pytest.mark.parametrize(
+    ("plan_ids", "percent", "amount", "expected"),
+    [
+        ({"pln_kids"}, "50", None, {"mem_child1": -450}),
+        ({"pln_kids"}, None, 9999, {"mem_child1": -900}),
+        ({"pln_essential"}, "50", None, {"mem_holder": -900}),
+        ({"pln_essential", "pln_kids"}, None, 2000, {"mem_holder": -1800, "mem_child1": -200}),
+        (set(), None, 2000, {"mem_holder": -1800, "mem_child1": -200}),
+        ({"pln_other"}, "50", None, {}),
+    ],
+)
+def test_a_promo_for_certain_plans_reduces_only_who_is_on_them(
+    plan_ids: set[str], percent: str | None, amount: int | None, expected: dict[str, int]
+) -> None:
+    """An amount is not used up by anybody else; without plans it is for everybody."""
+    percentage, off = Decimal(percent) if percent else None, aud(amount) if amount else None
+    promo = Promo("SMILE", percentage, off, PromoScope.BOTH, frozenset(plan_ids))
+    people = [replace(holder(2000), plan_id="pln_essential"), replace(dependent(1, 1000), plan_id="pln_kids")]
+
+    lines = price_period(people, policy=TEN, promo=promo)
+
+    taken = {line.member_id: line.amount.cents for line in lines if line.kind is LineKind.PROMO_DISCOUNT}
+    assert taken == expected
+
+
 @pytest.mark.parametrize(("price", "waived"), [(49, [-49]), (50, []), (51, [])])
 def test_what_stripe_would_not_charge_is_waived(price: int, waived: list[int]) -> None:
     """Below fifty cents."""
@@ -283,6 +309,8 @@ def test_a_promo_is_made_from_its_terms() -> None:
     amount = PromoTerms("FIVER", amount_cents=500)
 
     assert percent.promo("aud") == Promo("TEN", Decimal("12.5"), None, PromoScope.JOIN)
+    few = PromoTerms("FEW", amount_cents=500, plan_ids=frozenset({"pln_a"}))
+    assert few.promo("aud").plan_ids == {"pln_a"}
     assert amount.promo("nzd") == Promo("FIVER", None, Money(500, "nzd"), PromoScope.BOTH)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from connector.billing.agreements.schedule import Frequency, due_date
+from connector.billing.intake.card_numbers import without_card_number
 from connector.errors import DomainError
 from connector.money import Money
 
@@ -40,8 +41,9 @@ def last_askable(today: date) -> date:
 
 
 def described(text: str) -> str:
-    """A description as it is printed on invoices: one short line. Raises DomainError otherwise."""
+    """A description as it is printed on invoices: one short line, no card number. Raises DomainError otherwise."""
     text = text.strip()
     if len(text) > DESCRIPTION_MAX or not text.isprintable():
         raise DomainError(f"A description is one line of at most {DESCRIPTION_MAX} printable characters: shorten it.")
+    without_card_number(text)
     return text

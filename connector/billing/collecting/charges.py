@@ -38,6 +38,14 @@ LIVE_ATTEMPT = (AttemptState.PLANNED, AttemptState.SENDING, AttemptState.PAYER, 
 _LIVE = text("state IN ('planned', 'sending', 'payer', 'processing')")
 
 
+ABANDONED = "abandoned"
+"""Our failure code for a payer who did not finish on the bank's page: the payment object is cancelled."""
+CANCELLED = "canceled"
+"""Stripe's word for a payment object that has ended without taking money."""
+ENDED = (ABANDONED, CANCELLED)
+"""After a failure with one of these codes, another try needs another payment object."""
+
+
 class Origin(StrEnum):
     """Why an attempt was made."""
 

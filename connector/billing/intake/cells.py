@@ -23,7 +23,6 @@ _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _NOTHING = frozenset(["n/a", "#n/a", "na", "n.a.", "nil", "none", "null", "unknown", "tba", "tbc", "-", "?"])
 _ISO = re.compile(r"(?P<y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})", re.ASCII)
 _DAY_FIRST = re.compile(r"(?P<d>\d{1,2})/(?P<m>\d{1,2})/(?P<y>\d{4})", re.ASCII)
-_DIGITS = re.compile(r"\d(?:[\s.-]?\d){12,}")
 
 
 class BadCell(Exception):
@@ -107,21 +106,3 @@ def check_currency(cells: Mapping[str, str], currency: str) -> None:
     text = value_cell(cells, "currency").lower()
     if text and text != currency:
         raise BadCell("currency", f"The location charges in {currency.upper()}: amounts of another cannot be imported.")
-
-
-def holds_card_number(text: str) -> bool:
-    """Whether 13 to 19 digits, alone or in groups, pass the check sum of payment cards (ISO/IEC 7812, Luhn)."""
-    for run in _DIGITS.finditer(text):
-        groups = re.split(r"\D", run[0])
-        for start in range(len(groups)):
-            digits = ""
-            for group in groups[start : start + 19]:
-                digits += group
-                if 13 <= len(digits) <= 19 and _luhn(digits):
-                    return True
-    return False
-
-
-def _luhn(digits: str) -> bool:
-    values = [int(digit) for digit in reversed(digits)]
-    return sum(values[::2] + [sum(divmod(2 * value, 10)) for value in values[1::2]]) % 10 == 0

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import BinaryIO
 
-from connector.billing.intake.cells import holds_card_number, unguarded
+from connector.billing.intake.card_numbers import holds_card_number
+from connector.billing.intake.cells import unguarded
 from connector.errors import DomainError
 
 LINE_MAX = 20_000

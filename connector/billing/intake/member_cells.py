@@ -21,7 +21,6 @@ from connector.billing.intake.cells import (
     check_currency,
     date_cell,
     frequency_cell,
-    holds_card_number,
     text_cell,
     value_cell,
 )
@@ -29,7 +28,7 @@ from connector.billing.offers.plan_terms import PlanTerms, admits
 from connector.billing.prices.pricing import CHARGE_MIN_CENTS
 from connector.errors import DomainError
 
-__all__ = ["BadCell", "MemberFileRules", "MemberRow", "check_cells", "holds_card_number", "person_key", "phone_number"]
+__all__ = ["BadCell", "MemberFileRules", "MemberRow", "check_cells", "person_key", "phone_number"]
 
 TEXTS = {
     "id": 100,
@@ -251,8 +250,10 @@ def _check_cycle(row: MemberRow, cycle_from: date) -> None:
 def _name(cells: Mapping[str, str], column: str) -> str:
     text = text_cell(cells, column, TEXTS[column])
     # Na, None and Nil are names of people; N/A is not.
-    if text.lower() in ("n/a", "#n/a") or not any(char.isalpha() for char in text):
+    if not text or text.lower() in ("n/a", "#n/a"):
         raise BadCell(column, "The name is missing: fill it in.")
+    if not any(char.isalpha() for char in text):
+        raise BadCell(column, "The name has no letter: correct it.")
     return text
 
 

@@ -114,6 +114,8 @@ def _needed(cells: Mapping[str, str], column: str) -> str:
 
 def _count(cells: Mapping[str, str]) -> int:
     text = cells.get("instalments_left", "").strip()
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:5]) <= INSTALMENTS_MAX):
+    # A number that is longer than the largest one, even by zeros before it, was not typed by somebody who counted.
+    plain = text.isascii() and text.isdigit() and len(text) <= len(str(INSTALMENTS_MAX))
+    if not (plain and 1 <= int(text) <= INSTALMENTS_MAX):
         raise BadCell("instalments_left", f"This is not a number from 1 to {INSTALMENTS_MAX}.")
-    return int(text[:5])
+    return int(text)

@@ -26,6 +26,7 @@ from pydantic import (
 )
 
 from connector.billing.agreements.schedule import Frequency, due_date
+from connector.billing.intake.card_numbers import without_card_number
 from connector.billing.policy import Percent
 from connector.errors import DomainError
 from connector.money import CENTS_MAX
@@ -213,9 +214,12 @@ _PHRASES = {
 
 
 def terms_of(document: Mapping[str, Any]) -> PlanTerms:
-    """The terms from their JSON document. Raises DomainError, naming the first field that cannot be used and why."""
+    """The terms from their JSON document. Raises DomainError, naming the first field that cannot be used and why.
+
+    A card number is refused in any of the texts.
+    """
     try:
-        return PlanTerms.model_validate(dict(document))
+        terms = PlanTerms.model_validate(dict(document))
     except ValidationError as error:
         mistake = error.errors(include_url=False)[0]
         reason = mistake["msg"].removeprefix("Value error, ")
@@ -223,6 +227,10 @@ def terms_of(document: Mapping[str, Any]) -> PlanTerms:
             reason = _PHRASES.get(mistake["type"], "does not have the form that is expected here")
             reason = reason.format_map(mistake.get("ctx", {}))
         raise DomainError(f"{_field(mistake['loc'])} {reason}.".strip()) from None
+    # Only here and not in the model: what is kept must stay readable, whatever its digits may add up to.
+    texts = [terms.description, terms.terms, *(discount.note for discount in terms.discounts.values())]
+    without_card_number(*texts, *(text for benefit in terms.benefits for text in (benefit.title, benefit.terms)))
+    return terms
 
 
 def _field(location: tuple[int | str, ...]) -> str:

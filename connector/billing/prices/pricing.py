@@ -66,6 +66,8 @@ class CoveredPerson:
     setup_fee: Money
     """Zero unless it is charged with this period."""
     tax_code: TaxCode = TaxCode.GST_FREE
+    plan_id: str = ""
+    """Which promo codes that are for certain plans ask for."""
 
     def __post_init__(self) -> None:
         if self.price.cents < 0 or self.setup_fee.cents < 0:
@@ -80,6 +82,8 @@ class Promo:
     percent: Decimal | None
     amount: Money | None
     scope: PromoScope
+    plan_ids: frozenset[str] = frozenset()
+    """Only who is on one of these plans is reduced; empty: everybody."""
 
     def __post_init__(self) -> None:
         if (self.percent is None) == (self.amount is None):
@@ -155,7 +159,7 @@ def price_period(
             part.discount(LineKind.REFERRAL_DISCOUNT, "Referral discount", referral_rate)
         parts.append(part)
     if promo:
-        _reduce(parts, promo)
+        _reduce([part for part in parts if not promo.plan_ids or part.person.plan_id in promo.plan_ids], promo)
     _waive_what_is_too_small(parts)
     order = list(LineKind)
     return tuple(sorted((line for part in parts for line in part.lines), key=lambda line: order.index(line.kind)))
@@ -238,7 +242,7 @@ class PromoTerms:
     def promo(self, currency: str) -> Promo:
         """The reduction that it gives."""
         amount = None if self.amount_cents is None else Money(self.amount_cents, currency)
-        return Promo(self.code, self.percent, amount, self.scope)
+        return Promo(self.code, self.percent, amount, self.scope, self.plan_ids)
 
 
 def promo_applies(terms: PromoTerms, periods_since: int) -> bool:

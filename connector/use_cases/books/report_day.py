@@ -26,10 +26,12 @@ from connector.reconciliation.differences import (
     Written,
     compare_with_pms,
     compare_with_stripe,
+    surpluses,
     undone_returns,
 )
 from connector.reconciliation.models import DaySheetReading
 from connector.reconciliation.report import DayReport, Line
+from connector.use_cases.books.invoice_balances import invoice_balances
 from connector.use_cases.context import Context
 from connector.use_cases.returns.record_return import AT_BANK
 
@@ -56,6 +58,7 @@ def report_day(context: Context, location: Location, day: date) -> DayReport:
         if movements is not None:
             recorded = [*map(_taken, payments), *_given_back(session, [*returns, *undone], since)]
             differences += _compare_with_stripe(session, location, day, recorded, movements)
+        differences += surpluses(invoice_balances(session, location, day))
     confirmed = [row for row in rows if row.state is WriteBackState.CONFIRMED]
     waiting = [row for row in rows if row.state in WAITING]
     if sheet is not None:

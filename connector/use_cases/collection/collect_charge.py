@@ -6,7 +6,7 @@ object itself is asked. A payment object can succeed once, so even a lost row ca
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import structlog
@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 
 from connector.billing.clinics import Location
 from connector.billing.collecting.catch_up import week_meter
-from connector.billing.collecting.charges import LIVE_ATTEMPT, AttemptState, Charge, ChargeAttempt, Origin
+from connector.billing.collecting.charges import ABANDONED, LIVE_ATTEMPT, AttemptState, Charge, ChargeAttempt, Origin
 from connector.billing.invoices import Invoice
 from connector.billing.members import Member, MethodKind, PaymentMethod
 from connector.billing.processor import AuthorisedMethod, ChargeReport, ChargeStatus
@@ -32,8 +32,6 @@ REFUSED = "refused_by_processor"
 """Our failure code for a request that Stripe did not accept, as opposed to a payment that was declined."""
 METHOD_GONE = "method_gone"
 """Ours for a method that was removed, or whose mandate ended, before anything was sent."""
-ABANDONED = "abandoned"
-"""Ours for a payer who did not finish on the bank's page."""
 ASK_AGAIN_AFTER = timedelta(minutes=5)
 KEYS_LAST = timedelta(hours=23)
 """An hour less than Stripe keeps idempotency keys, for clocks that differ."""
@@ -205,11 +203,17 @@ def _present(context: Context, work: _Work, return_url: str) -> ChargeReport:
 
 
 def _look_for_payer(context: Context, work: _Work) -> ChargeReport:
-    """The payer was present and has gone: whatever the page came to is shown by the payment object."""
+    """The payer was present and has gone: whatever the page came to is shown by the payment object.
+
+    One that was left open is cancelled, so that nothing can be taken on the bank's page any more once it is given up:
+    the invoice may be paid in another way, or be void, by then.
+    """
     report = context.processor.read_charge(_known(work.charge))
     nothing = report.status is ChargeStatus.OPEN and not _is_news(context, report)
     if nothing or report.status is ChargeStatus.NEEDS_PAYER:
-        return ChargeReport(_known(work.charge), ChargeStatus.OPEN, ABANDONED)
+        report = context.processor.cancel_charge(f"cancel:{work.attempt.id}", _known(work.charge))
+        if report.status is ChargeStatus.CANCELLED:
+            return replace(report, failure_code=ABANDONED)
     return report
 
 

@@ -19,6 +19,7 @@ from connector.use_cases.collection.collect_charge import METHOD_GONE
 from connector.use_cases.collection.plan_attempts import plan_again
 from connector.use_cases.context import Context
 from connector.use_cases.recovery.heed_failure import stop_charging, verdict_of
+from connector.use_cases.recovery.recover import left_to_a_person
 
 MANDATE_ENDED = "mandate_ended"
 """Our code for a bank account that its owner, or the bank, does not let us debit any more."""
@@ -75,7 +76,11 @@ def _try_again(session: Session, method: PaymentMethod, now: datetime) -> None:
     """What was declined for the old card's details is tried once more with the new ones; no step of the recovery."""
     location = _location_of(session, method)
     today = business_date(now, location.zone)
-    overdue = select(Invoice).where(Invoice.member_id == method.member_id, Invoice.status == InvoiceStatus.OVERDUE)
+    overdue = select(Invoice).where(
+        Invoice.member_id == method.member_id,
+        Invoice.status == InvoiceStatus.OVERDUE,
+        Invoice.id.not_in(left_to_a_person()),
+    )
     for invoice in session.scalars(overdue.order_by(Invoice.due_date, Invoice.id)).all():
         if not _asked_for_details(session, invoice, method):
             continue

@@ -13,7 +13,15 @@ from sqlalchemy.orm import Session
 
 from connector import ids
 from connector.billing.clinics import Location
-from connector.billing.collecting.charges import LIVE_ATTEMPT, AttemptState, Charge, ChargeAttempt, Origin, Payment
+from connector.billing.collecting.charges import (
+    ENDED,
+    LIVE_ATTEMPT,
+    AttemptState,
+    Charge,
+    ChargeAttempt,
+    Origin,
+    Payment,
+)
 from connector.billing.invoices import Invoice
 from connector.billing.members import MethodKind, PaymentMethod
 from connector.clock import day_bounds
@@ -83,14 +91,20 @@ def plan_again(
         )
         if session.scalar(live):
             return False
-    if newest is None or session.scalar(select(Payment.id).where(Payment.charge_id == newest.id)):
-        # Paid and returned: what succeeded once cannot be confirmed again, so the invoice gets another payment object.
+    if newest is None or _has_ended(session, newest):
         generation = newest.generation + 1 if newest else 1
         again = FirstTry(invoice.id, invoice.amount, method_id, debit_on, generation)
         plan_first(session, location, [again], now, origin)
     else:
         session.execute(insert(ChargeAttempt), [_attempt(location, newest.id, method_id, origin, debit_on, now)])
     return True
+
+
+def _has_ended(session: Session, charge: Charge) -> bool:
+    """Whether the payment object cannot be confirmed again: it was paid, and the money returned, or it is cancelled."""
+    ended = select(ChargeAttempt.id).where(ChargeAttempt.charge_id == charge.id, ChargeAttempt.failure_code.in_(ENDED))
+    paid = select(Payment.id).where(Payment.charge_id == charge.id)
+    return session.scalar(paid) is not None or session.scalars(ended).first() is not None
 
 
 def withdraw(session: Session, invoice_id: str, now: datetime) -> bool:

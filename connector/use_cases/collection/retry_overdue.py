@@ -1,7 +1,7 @@
 """Retry overdue invoices once with a payment method that has just been authorised.
 
 A new method is the payer's own wish to pay now, so it consumes no step of the recovery. What was planned for the old
-method and has not been sent goes to the new one.
+method and has not been sent goes to the new one. What was disputed is not tried: a person decides about it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from connector.billing.invoices import Invoice, InvoiceStatus
 from connector.billing.members import PaymentMethod
 from connector.clock import business_date
 from connector.use_cases.collection.plan_attempts import plan_again
+from connector.use_cases.recovery.recover import left_to_a_person
 
 
 def retry_overdue(session: Session, location: Location, method: PaymentMethod, now: datetime) -> int:
@@ -37,6 +38,7 @@ def retry_overdue(session: Session, location: Location, method: PaymentMethod, n
         Invoice.member_id == method.member_id,
         Invoice.status == InvoiceStatus.OVERDUE,
         Invoice.instant_payment_id.is_(None) | Invoice.instant_payment_id.not_in(asked),
+        Invoice.id.not_in(left_to_a_person()),
     )
     planned = 0
     for invoice in session.scalars(overdue.order_by(Invoice.due_date, Invoice.id)).all():

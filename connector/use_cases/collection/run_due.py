@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from connector.billing.clinics import Location, LocationStatus
-from connector.billing.collecting.charges import LIVE_ATTEMPT, ChargeAttempt
+from connector.billing.collecting.charges import LIVE_ATTEMPT, AttemptState, ChargeAttempt
+from connector.billing.processor import ChargeReport, ChargeStatus
 from connector.clock import business_date
 from connector.errors import EdgeError, InvariantBroken, OutcomeUnknown
 from connector.use_cases.collection.collect_charge import collect_charge
@@ -37,14 +38,19 @@ class DueReport(IssueTally):
     """What a run did."""
 
     charged: int = 0
+    declined: int = 0
+    """Of those, how many brought no money because they were refused."""
     problems: list[str] = field(default_factory=list)
     stopped: bool = False
     _unclear: int = 0
     _lock: Lock = field(default_factory=Lock, repr=False)
 
-    def count_charge(self) -> None:
+    def count_charge(self, charge: ChargeReport | None) -> None:
+        """One more was worked on; None when nothing was asked."""
         with self._lock:
             self.charged += 1
+            if charge is not None and charge.failure_code and charge.status is ChargeStatus.OPEN:
+                self.declined += 1
 
     def tell(self, sentence: str) -> None:
         """Something to be said that is no reason to stop."""
@@ -64,14 +70,18 @@ def run_due(context: Context, location_id: str | None = None, mapper: Mapper = m
     report = DueReport()
     with context.database.read() as session:
         locations = session.scalars(select(Location).order_by(Location.slug)).all()
-    for location in locations:
-        # A location whose payment account is not approved takes no money.
-        if location_id in (None, location.id) and location.status is LocationStatus.ACTIVE:
-            with contained(location, report.tell):
-                _prepare(context, location, report)
+    # A location whose payment account is not approved takes no money.
+    charging = [row for row in locations if location_id in (None, row.id) and row.status is LocationStatus.ACTIVE]
+    for location in charging:
+        with contained(location, report.tell):
+            _prepare(context, location, report)
     for problem in [*work_holds(context).problems, *work_refunds(context)]:
         report.tell(problem)
     collect_open(context, report, location_id, mapper)
+    # Where this runs once a day, whoever was refused just now still hears of it today.
+    for location in charging:
+        with contained(location, report.tell):
+            work_recoveries(context, location)
     log.info("run_due.done", invoiced=report.invoiced, charged=report.charged, problems=len(report.problems))
     return report
 
@@ -100,13 +110,13 @@ def collect_open(context: Context, report: DueReport, location_id: str | None = 
         if report.stopped:
             return
         try:
-            collect_charge(context, attempt_id)
+            charge = collect_charge(context, attempt_id)
         except (OutcomeUnknown, InvariantBroken) as error:
             report.problem(str(error), stop=False)
         except EdgeError as error:
             report.problem(str(error), stop=True)
         else:
-            report.count_charge()
+            report.count_charge(charge)
 
     while not report.stopped and (attempts := _open_attempts(context, location_id)):
         list(mapper(collect, attempts))
@@ -115,7 +125,10 @@ def collect_open(context: Context, report: DueReport, location_id: str | None = 
 def _open_attempts(context: Context, location_id: str | None) -> list[str]:
     query = (
         select(ChargeAttempt.id)
+        .join(Location, Location.id == ChargeAttempt.location_id)
         .where(ChargeAttempt.state.in_(LIVE_ATTEMPT), ChargeAttempt.next_check_at <= context.clock.now())
+        # A paused location begins nothing new; what was sent is followed to its end.
+        .where(or_(ChargeAttempt.state != AttemptState.PLANNED, Location.status == LocationStatus.ACTIVE))
         .order_by(ChargeAttempt.next_check_at, ChargeAttempt.id)
         .limit(BATCH)
     )

@@ -17,8 +17,8 @@ from connector.billing.agreements.contracts import AgreementStatus, Contract
 from connector.billing.agreements.payment_plans import PaymentPlan
 from connector.billing.agreements.payment_requests import InstantPayment, RequestStatus
 from connector.billing.clinics import Location
-from connector.billing.collecting.charges import LIVE_ATTEMPT, AttemptState, Charge, ChargeAttempt, Payment
-from connector.billing.invoices import Invoice, InvoiceKind, InvoiceLine, InvoiceStatus
+from connector.billing.collecting.charges import CANCELLED, LIVE_ATTEMPT, AttemptState, Charge, ChargeAttempt, Payment
+from connector.billing.invoices import VOID, Invoice, InvoiceKind, InvoiceLine, InvoiceStatus
 from connector.billing.members import MethodKind, PaymentMethod
 from connector.billing.policy import HouseholdPosting
 from connector.billing.prices.shares import shares
@@ -39,6 +39,8 @@ from connector.use_cases.invoices.platform_fees import book_platform_fee
 from connector.use_cases.messages.queue_receipt import queue_receipt
 from connector.use_cases.recovery.heed_failure import heed_failure, tell_first_failure
 from connector.use_cases.recovery.recover import PAID, begin_recovery, end_recovery
+from connector.use_cases.recovery.tell_staff import tell_staff, tell_surplus
+from connector.use_cases.returns.refundable import kept
 
 log = structlog.get_logger()
 
@@ -66,7 +68,7 @@ def settle_charge(context: Context, charge_id: str, report: ChargeReport, *, ref
         match report.status:
             case ChargeStatus.SUCCEEDED if report.settlement:
                 _succeed(session, context, charge, attempt, report.settlement)
-            case ChargeStatus.NEEDS_PAYER if attempt:
+            case ChargeStatus.NEEDS_PAYER if attempt and attempt.state is not AttemptState.PAYER:
                 attempt.state, attempt.next_check_at = AttemptState.PAYER, now + PAYER_CHECK_AFTER
             case ChargeStatus.PROCESSING if attempt:
                 attempt.state, attempt.next_check_at = AttemptState.PROCESSING, now + DEBIT_CHECK_AFTER
@@ -108,8 +110,14 @@ def _succeed(
     session.add(payment)
     if attempt is not None:
         attempt.state, attempt.decided_at = AttemptState.SUCCEEDED, now
-    mark_paid(session, context, location, invoice)
+    if invoice.status in VOID:
+        # It came after all: the invoice stays void, and the day's report names the money until it is given back.
+        log.warning("payment.without_debt", payment_id=payment.id, invoice_id=invoice.id)
+    else:
+        mark_paid(session, context, location, invoice)
     session.flush()
+    if kept(session, invoice) > (0 if invoice.status in VOID else invoice.amount_cents):
+        tell_surplus(session, location, invoice, payment.id, now)
     entry = recipes.charge_settled(payment.id, settled.gross, settled.fee, settled.application_fee)
     post(session, [Booking(entry, location.id, payment.business_date)], now)
     book_platform_fee(session, context, location, payment, invoice, now)
@@ -134,7 +142,7 @@ def _fail(session: Session, context: Context, charge: Charge, attempt: ChargeAtt
     was_processing = attempt.state is AttemptState.PROCESSING
     attempt.state, attempt.decided_at = AttemptState.FAILED, context.clock.now()
     attempt.failure_code = report.failure_code or (
-        "canceled" if report.status is ChargeStatus.CANCELLED else "unanswered"
+        CANCELLED if report.status is ChargeStatus.CANCELLED else "unanswered"
     )
     attempt.failed_charge_id = report.failed_charge_id
     attempt.advice_code, attempt.network_advice_code = report.advice_code, report.network_advice_code
@@ -142,7 +150,12 @@ def _fail(session: Session, context: Context, charge: Charge, attempt: ChargeAtt
         session.get_one(PaymentMethod, attempt.payment_method_id).usable = False
     invoice = session.get_one(Invoice, charge.invoice_id)
     location = session.get_one(Location, charge.location_id)
-    if _never_began(session, invoice, was_processing=was_processing):
+    if invoice.status in VOID:
+        pass
+    elif kept(session, invoice) >= invoice.amount_cents:
+        # A dispute was won while this was under way.
+        mark_paid(session, context, location, invoice)
+    elif _never_began(session, invoice, was_processing=was_processing):
         tell_first_failure(session, location, invoice, attempt, context.clock.now())
     else:
         mark_overdue(session, location, invoice, context)
@@ -162,9 +175,16 @@ def _never_began(session: Session, invoice: Invoice, *, was_processing: bool) ->
 
 
 def mark_overdue(session: Session, location: Location, invoice: Invoice, context: Context) -> None:
-    """An invoice was not paid when due: its agreement shows it, and its recovery begins."""
+    """An invoice was not paid when due: its agreement shows it, and its recovery begins.
+
+    What a cancelled agreement owes stays owed and can be paid by link, but is not tried again, and staff are told; what
+    is owed for leaving falls due only then.
+    """
     invoice.status = InvoiceStatus.OVERDUE
     agreement = agreement_of(session, invoice)
+    if agreement and agreement.status is AgreementStatus.CANCELLED and invoice.kind is not InvoiceKind.EXIT:
+        tell_staff(session, location, [invoice.id], context.clock.now())
+        return
     if agreement and agreement.status in (AgreementStatus.ACTIVE, AgreementStatus.COMPLETED):
         agreement.status = AgreementStatus.OVERDUE
     begin_recovery(session, location, invoice.id, business_date(context.clock.now(), location.zone))
@@ -205,9 +225,12 @@ def _clear_overdue(session: Session, invoice: Invoice, today: date) -> None:
 
 
 def without_debt(session: Session, invoice: Invoice) -> None:
-    """The agreement of an invoice that is owed no more: active again once nothing is overdue. It may be complete."""
+    """The agreement of an invoice that is owed no more: active again once nothing is overdue. It may be complete.
+
+    One that is cancelled stays so.
+    """
     agreement = agreement_of(session, invoice)
-    if agreement is None:
+    if agreement is None or agreement.status is AgreementStatus.CANCELLED:
         return
     same = (
         Invoice.contract_id == invoice.contract_id

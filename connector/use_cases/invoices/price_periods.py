@@ -61,7 +61,7 @@ class Prices:
         )
 
     def _person(self, cover: Cover, contract: Contract, period: int) -> CoveredPerson:
-        name, tax_code = self._plans[cover.plan_version_id]
+        plan_id, name, tax_code = self._plans[cover.plan_version_id]
         fee = cover.setup_fee_cents if period == cover.from_period else 0
         return CoveredPerson(
             member_id=cover.member_id,
@@ -70,6 +70,7 @@ class Prices:
             price=Money(cover.price_cents, contract.currency),
             setup_fee=Money(fee, contract.currency),
             tax_code=tax_code,
+            plan_id=plan_id,
         )
 
     def _promo(self, contract: Contract, period: int) -> Promo | None:
@@ -91,14 +92,14 @@ def _covers(session: Session, contract_ids: Sequence[str]) -> defaultdict[str, l
     return found
 
 
-def _plans(session: Session, version_ids: set[str]) -> dict[str, tuple[str, TaxCode]]:
-    """Name of the plan and its tax code, by version."""
+def _plans(session: Session, version_ids: set[str]) -> dict[str, tuple[str, str, TaxCode]]:
+    """Id and name of the plan and its tax code, by version."""
     query = (
         select(PlanVersion, MembershipPlan.name)
         .join(MembershipPlan, MembershipPlan.id == PlanVersion.plan_id)
         .where(PlanVersion.id.in_(version_ids))
     )
-    return {version.id: (name, version.terms.tax_code) for version, name in session.execute(query)}
+    return {version.id: (version.plan_id, name, version.terms.tax_code) for version, name in session.execute(query)}
 
 
 def _referrals(session: Session, contract_ids: Sequence[str]) -> defaultdict[str, list[tuple[date, bool]]]:

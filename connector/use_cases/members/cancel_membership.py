@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -19,6 +19,7 @@ from connector.billing.members import Member, MethodKind
 from connector.billing.offers.lock_in import ExitTerms, settle
 from connector.billing.offers.plan_terms import TaxCode
 from connector.billing.policy import EarlyCancel
+from connector.billing.prices.platform_fee import Tier
 from connector.billing.prices.pricing import LineKind, PricedLine, amount_of
 from connector.clock import business_date
 from connector.errors import DomainError
@@ -26,6 +27,7 @@ from connector.money import Money
 from connector.use_cases.collection.plan_attempts import FirstTry, payers, plan_first
 from connector.use_cases.context import Context
 from connector.use_cases.invoices.issue import Draft, issue
+from connector.use_cases.invoices.platform_fees import with_platform_fee
 from connector.use_cases.invoices.price_periods import Prices
 from connector.use_cases.members.end_contracts import close_contract, tell_end
 from connector.use_cases.members.leave_household import found_household
@@ -64,15 +66,22 @@ class Leaving:
     """Of the dependents who go on without the holder."""
 
 
-def preview_cancel(context: Context, contract_id: str) -> ExitTerms:
-    """What cancelling today would mean; changes nothing. Raises DomainError for what cannot be cancelled any more."""
+def preview_cancel(context: Context, contract_id: str, consent: Consent | None = None) -> ExitTerms:
+    """What cancelling today would mean; changes nothing. Raises DomainError for what cannot be cancelled any more.
+
+    With the consent that is to be given, whatever else would be refused is refused here, before anybody is asked.
+    """
     with context.database.read() as session:
         contract = session.get(Contract, contract_id)
         if contract is None:
             raise no_contract(contract_id)
         location = session.get_one(Location, contract.location_id)
         _refuse_twice(contract)
-        return _terms(session, location, contract, business_date(context.clock.now(), location.zone))[0]
+        today = business_date(context.clock.now(), location.zone)
+        terms, _ = _terms(session, context.tiers, location, contract, today)
+        if consent is not None:
+            _check(session, contract, terms, consent)
+        return terms
 
 
 def cancel_membership(context: Context, contract_id: str, consent: Consent, *, actor: str) -> Leaving:
@@ -81,7 +90,7 @@ def cancel_membership(context: Context, contract_id: str, consent: Consent, *, a
     with context.database.unit_of_work() as session:
         contract, location = contract_for(session, contract_id)
         _refuse_twice(contract)
-        terms, parts = _terms(session, location, contract, business_date(now, location.zone))
+        terms, parts = _terms(session, context.tiers, location, contract, business_date(now, location.zone))
         staying = _check(session, contract, terms, consent)
         if not terms.allowed:
             remember(session, contract.id, "Lock-in Overridden", now, location_id=location.id, actor=actor)
@@ -110,7 +119,9 @@ def _refuse_twice(contract: Contract) -> None:
         )
 
 
-def _terms(session: Session, location: Location, contract: Contract, today: date) -> tuple[ExitTerms, list[PricedLine]]:
+def _terms(
+    session: Session, tiers: Mapping[str, Tier], location: Location, contract: Contract, today: date
+) -> tuple[ExitTerms, list[PricedLine]]:
     """The terms of leaving today, and the lines of the periods that are owed, exactly as they would be billed."""
     nothing = Money.zero(contract.currency)
     if contract.status in NOT_BEGUN or contract.anchor is None or contract.next_due is None:
@@ -122,17 +133,21 @@ def _terms(session: Session, location: Location, contract: Contract, today: date
         # Nothing is billed in a pause, so there is no notice that could run in it.
         policy = EarlyCancel.ALLOW if policy is EarlyCancel.NOTICE else policy
     prices = Prices(session, location, [contract.id])
+
+    def lines(number: int, due: date) -> tuple[PricedLine, ...]:
+        return with_platform_fee(tiers, location, InvoiceKind.MEMBERSHIP, prices.lines(contract, number, due))
+
     terms = settle(
         policy,
         frequency=contract.frequency,
-        price_per_period=amount_of(prices.lines(contract, period, next_due), contract.currency),
+        price_per_period=amount_of(lines(period, next_due), contract.currency),
         anchor=contract.anchor,
         next_due=next_due,
         lock_in_until=contract.lock_in_until,
         today=today,
         notice_days=location.policy.cancel_notice_days,
     )
-    parts = [line for n, due in enumerate(terms.due) for line in prices.lines(contract, period + n, due)]
+    parts = [line for n, due in enumerate(terms.due) for line in lines(period + n, due)]
     # A set-up fee that is still to come, or a discount that runs out, makes one period unlike another.
     exact = amount_of(parts, contract.currency)
     return replace(terms, owed=exact, reason=terms.reason.replace(str(terms.owed), str(exact))), parts
@@ -170,12 +185,12 @@ def _charge(
 ) -> None:
     """Invoice what is owed for leaving, each person's part as a line of its own, and collect it at once."""
     cents: defaultdict[tuple[str | None, TaxCode], int] = defaultdict(int)
+    gst = 0
     for part in parts:
         cents[part.member_id, part.tax_code] += part.amount.cents
+        gst += part.gst.cents if part.gst else 0
     lines = tuple(
-        PricedLine(
-            LineKind.EXIT_FEE, member_id, "Remainder of the lock-in period", Money(amount, contract.currency), tax_code
-        )
+        _exit_line(member_id, tax_code, Money(amount, contract.currency), Money(gst, contract.currency))
         for (member_id, tax_code), amount in cents.items()
         if amount
     )
@@ -191,3 +206,10 @@ def _charge(
         plan_first(session, location, [FirstTry(issued.id, draft.total, payer.method_id, day)], now)
     else:
         begin_recovery(session, location, issued.id, today)
+
+
+def _exit_line(member_id: str | None, tax_code: TaxCode, amount: Money, fee_gst: Money) -> PricedLine:
+    """One person's part, or the platform's fee on all of it, which is nobody's and states its own GST."""
+    if member_id is None:
+        return PricedLine(LineKind.PLATFORM_FEE, None, "SmilePass fee", amount, tax_code, fee_gst)
+    return PricedLine(LineKind.EXIT_FEE, member_id, "Remainder of the lock-in period", amount, tax_code)

@@ -18,6 +18,7 @@ from connector.use_cases.invoices.issue import cancel
 from connector.use_cases.members.memberships import NOT_BEGUN, call_off, unpaid_invoices
 from connector.use_cases.messages.queue_message import queue_message
 from connector.use_cases.plans.decide_plan_change import withdraw_open_change
+from connector.use_cases.plans.promo_codes import give_back
 from connector.use_cases.recovery.recover import end_recovery
 
 CANCELLED = "cancelled"
@@ -48,7 +49,8 @@ def close_contract(
 ) -> None:
     """Cancel it in the caller's unit of work: nothing is charged or retried any more, and what is owed stays owed.
 
-    Links to pay what is overdue stay good. What was asked for before the membership began is void.
+    Links to pay what is overdue stay good. What was asked for before the membership began is void,
+    and a promo code that was entered for it is free again.
     """
     begun = contract.status not in NOT_BEGUN
     called_off = call_off(session, contract, now)
@@ -58,6 +60,9 @@ def close_contract(
             cancel(session, invoice, InvoiceStatus.CANCELLED, last_day, now)
         elif invoice.status is InvoiceStatus.OPEN:
             invoice.status = InvoiceStatus.OVERDUE
+    if not begun:
+        session.flush()
+        give_back(session, location, contract, now, actor)
     owed = [invoice.id for invoice in unpaid_invoices(session, contract)]
     session.execute(
         update(Recovery)

@@ -37,7 +37,20 @@ def keep_method(session: Session, location: Location, member_id: str, method: Au
     if session.scalar(select(PaymentMethod.id).where(PaymentMethod.processor_id == method.processor_id)):
         return
     session.execute(update(PaymentMethod).where(PaymentMethod.member_id == member_id).values(usable=False))
-    kept = PaymentMethod(
+    kept = _method(member_id, method, now, usable=True)
+    session.add(kept)
+    session.flush()
+    remember(session, member_id, "Payment Method Created", now, location_id=location.id, kind=kept.kind.value)
+    retry_overdue(session, location, kept, now)
+
+
+def shelve_method(session: Session, member_id: str, method: AuthorisedMethod, now: datetime) -> None:
+    """Know a payment method without ever charging it: whoever saved it was not to any more."""
+    session.add(_method(member_id, method, now, usable=False))
+
+
+def _method(member_id: str, method: AuthorisedMethod, now: datetime, *, usable: bool) -> PaymentMethod:
+    return PaymentMethod(
         id=ids.new_id("pm"),
         member_id=member_id,
         kind=method.kind,
@@ -48,13 +61,9 @@ def keep_method(session: Session, location: Location, member_id: str, method: Au
         expiry_month=method.exp_month,
         expiry_year=method.exp_year,
         fingerprint=method.fingerprint,
-        usable=True,
+        usable=usable,
         created_at=now,
     )
-    session.add(kept)
-    session.flush()
-    remember(session, member_id, "Payment Method Created", now, location_id=location.id, kind=kept.kind.value)
-    retry_overdue(session, location, kept, now)
 
 
 def activate(session: Session, location: Location, contract: Contract, now: datetime) -> None:
@@ -72,14 +81,13 @@ def activate(session: Session, location: Location, contract: Contract, now: date
     contract.signed_at = now
     for cover in session.scalars(select(Cover).where(Cover.contract_id == contract.id)):
         cover.starts_on = cover.starts_on or anchor
-    agreed = contract.lock_in_until
-    lock_in(session, contract)
-    contract.lock_in_until = agreed or contract.lock_in_until
+    if contract.lock_in_until is None:
+        lock_in(session, contract)
     remember(session, contract.id, "Membership Activated", now, location_id=location.id)
 
 
 def lock_in(session: Session, contract: Contract) -> None:
-    """The contract is bound for the longest lock-in of the plans that its people have."""
+    """The contract is bound for the longest lock-in of the plans that its people have; never for less than agreed."""
     covers = session.execute(
         select(Cover, PlanVersion)
         .join(PlanVersion, PlanVersion.id == Cover.plan_version_id)
@@ -90,6 +98,8 @@ def lock_in(session: Session, contract: Contract) -> None:
         for cover, version in covers
         if cover.starts_on and version.terms.lock_in_months
     ]
+    if contract.lock_in_until:
+        ends.append(contract.lock_in_until)
     contract.lock_in_until = max(ends, default=None)
 
 

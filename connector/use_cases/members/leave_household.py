@@ -70,8 +70,8 @@ def found_household(
 ) -> Contract:
     """A pending contract of these dependents, the first of whom is its holder; they end on the old one by its start.
 
-    Plans, prices and starts are carried over, so waiting times and benefit years go on; a set-up fee that was charged
-    is not charged again. Raises DomainError when the new holder cannot be invited.
+    Plans, prices and starts are carried over, so waiting times and benefit years go on; a set-up fee that was charged,
+    or is owed there, is not charged again. Raises DomainError when the new holder cannot be invited.
     """
     begun = old.status not in NOT_BEGUN
     end_period = old.next_period
@@ -79,6 +79,8 @@ def found_household(
         end_period = max(end_period, first_due_from(old.anchor, old.frequency, start)[0])
     # Who moves has been a member before: nothing is charged before the start, and the first charge begins nothing.
     adopted = old.adopted or begun
+    # A pause is not billed: a fee that would come with one of its periods is still to come.
+    billed_until = old.next_period if old.status is AgreementStatus.SUSPENDED else end_period
     holder = covers[0]
     contract, cover = draft_contract(
         location, holder.member_id, _offer(session, holder), old.frequency, now, start=start, adopted=adopted
@@ -89,7 +91,7 @@ def found_household(
     ]
     for fresh, before in zip(moved, covers, strict=True):
         fresh.price_cents, fresh.starts_on = before.price_cents, before.starts_on
-        fresh.setup_fee_cents = before.setup_fee_cents if before.from_period >= old.next_period else 0
+        fresh.setup_fee_cents = before.setup_fee_cents if before.from_period >= billed_until else 0
     session.add(contract)
     session.flush()
     session.add_all(moved)

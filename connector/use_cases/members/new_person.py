@@ -13,12 +13,12 @@ from connector import ids
 from connector.billing.agreements.contracts import AgreementStatus, Contract, Cover
 from connector.billing.agreements.schedule import Frequency
 from connector.billing.clinics import Location
+from connector.billing.intake.card_numbers import without_card_number
 from connector.billing.intake.member_cells import (
     BadCell,
     MemberFileRules,
     MemberRow,
     check_cells,
-    holds_card_number,
     person_key,
 )
 from connector.billing.members import Member
@@ -47,7 +47,7 @@ def join(session: Session, location: Location, details: PersonDetails, today: da
 
     Raises DomainError for details that cannot be, and for a person who is on a contract already.
     """
-    row = _checked(details.cells, today)
+    row = checked(details.cells, today)
     # Whoever adds people to a location waits here, so that the same person is never added twice.
     session.get_one(Location, location.id, with_for_update=True)
     member = _known(session, location, row)
@@ -66,7 +66,7 @@ def reach(member: Member, email: str, phone: str, today: date) -> None:
     details = PersonDetails(
         member.given_name, member.family_name, member.date_of_birth, email or member.email, phone or member.phone
     )
-    row = _checked(details.cells, today)
+    row = checked(details.cells, today)
     member.email, member.phone = row.email, row.phone
     require_email(member)
 
@@ -77,22 +77,14 @@ def require_email(member: Member) -> None:
         raise DomainError(f"The member {member.id} has no e-mail address for the invitation: give one with --email.")
 
 
-def _checked(cells: Mapping[str, str], today: date) -> MemberRow:
-    if any(holds_card_number(text) for text in cells.values()):
-        raise DomainError("This holds a card number: nothing was kept, cards are entered on Stripe's page only.")
+def checked(cells: Mapping[str, str], today: date) -> MemberRow:
+    """The person of these cells as a row of an import would be. Raises DomainError that names the option to correct."""
+    without_card_number(*cells.values())
     try:
         return check_cells(0, cells, MemberFileRules(today, frozenset(Frequency), email_needed=False))
     except BadCell as error:
-        raise DomainError(f"--{_OPTIONS[error.column]}: {error.reason}") from None
-
-
-_OPTIONS = {
-    "given_name": "given-name",
-    "family_name": "family-name",
-    "date_of_birth": "born",
-    "email": "email",
-    "phone": "phone",
-}
+        option = "born" if error.column == "date_of_birth" else error.column.replace("_", "-")
+        raise DomainError(f"--{option}: {error.reason}") from None
 
 
 def _known(session: Session, location: Location, row: MemberRow) -> Member | None:

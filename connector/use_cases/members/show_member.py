@@ -9,10 +9,9 @@ from datetime import date
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from connector.billing.activity import Activity
-from connector.billing.agreements.contracts import BILLABLE, AgreementStatus, Contract, Cover
+from connector.billing.agreements.contracts import AgreementStatus, Contract, Cover
 from connector.billing.clinics import Location
-from connector.billing.invoices import Invoice, InvoiceStatus
+from connector.billing.invoices import Invoice
 from connector.billing.members import Member, PaymentMethod
 from connector.billing.offers.plans import MembershipPlan, PlanVersion
 from connector.billing.prices.pricing import LineKind, PricedLine, amount_of
@@ -20,15 +19,16 @@ from connector.clock import business_date
 from connector.errors import DomainError
 from connector.matching.models import PatientLink
 from connector.use_cases.context import Context
-from connector.use_cases.invoices.price_periods import Prices
 from connector.use_cases.members.benefit_standing import cover_on, standings
-from connector.use_cases.members.memberships import NOT_BEGUN
+from connector.use_cases.members.member_money import (
+    Coming,
+    Entry,
+    coming_payments,
+    history,
+    next_lines,
+    open_invoices,
+)
 from connector.use_cases.members.show_benefits import BenefitLine, benefit_line
-
-HISTORY = 50
-"""Entries of the timeline."""
-
-_OWED = (InvoiceStatus.OPEN, InvoiceStatus.WAITING, InvoiceStatus.OVERDUE, InvoiceStatus.PROCESSING)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -57,14 +57,17 @@ class MemberSheet:
     """Earlier ones, and those that are being moved to, newest first."""
     people: tuple[CoveredLine, ...]
     next_amount_cents: int | None
-    """None when nothing more is to come; of a pending contract, what is charged first."""
+    """Of this contract. None when nothing more is to come; of a pending one, what is charged first."""
+    coming: tuple[Coming, ...]
+    """Payments that are to come under all agreements of the account holder, the earliest first."""
     benefits: tuple[BenefitLine, ...]
     """Of this person."""
     open_invoices: tuple[Invoice, ...]
+    """Of the contract, and of this person under any agreement."""
     method: PaymentMethod | None
     """Of the account holder."""
-    history: tuple[Activity, ...]
-    """Of the person and the contract, newest first."""
+    history: tuple[Entry, ...]
+    """Of the person, the contract and the money, newest first."""
 
 
 def show_member(context: Context, any_id: str) -> MemberSheet:
@@ -76,7 +79,7 @@ def show_member(context: Context, any_id: str) -> MemberSheet:
         location = session.get_one(Location, contract.location_id)
         today = business_date(now, location.zone)
         live = cover_on(session, member.id, today)
-        lines = _next_lines(session, location, contract, today)
+        lines = next_lines(session, location, contract, today)
         return MemberSheet(
             member=member,
             pms_patient_id=session.scalar(
@@ -88,14 +91,15 @@ def show_member(context: Context, any_id: str) -> MemberSheet:
             other_contract_ids=tuple(other.id for other in contracts[1:]),
             people=tuple(_line(contract, row, lines or ()) for row in _covers(session, contract)),
             next_amount_cents=None if lines is None else amount_of(lines, contract.currency).cents,
+            coming=coming_payments(session, location, contract.member_id),
             benefits=tuple(benefit_line(*item) for item in standings(session, live, member.id, today)) if live else (),
-            open_invoices=_open_invoices(session, contract),
+            open_invoices=open_invoices(session, contract.id, member.id),
             method=session.scalars(
                 select(PaymentMethod)
                 .where(PaymentMethod.member_id == contract.member_id, PaymentMethod.usable.is_(True))
                 .order_by(PaymentMethod.created_at.desc())
             ).first(),
-            history=_history(session, member.id, contract.id),
+            history=history(session, contract.id, (member.id, contract.id), member.id),
         )
 
 
@@ -113,17 +117,6 @@ def _find(session: Session, any_id: str) -> tuple[Member, list[Contract]]:
         raise DomainError(f"The member {any_id} has no contract.")
     contracts.sort(key=lambda one: (one is not asked, one.status is AgreementStatus.CANCELLED))
     return member, contracts
-
-
-def _next_lines(session: Session, location: Location, contract: Contract, today: date) -> tuple[PricedLine, ...] | None:
-    """What is charged next; None when the contract is paused, has ended, or ends before."""
-    prices = Prices(session, location, [contract.id])
-    if contract.status in NOT_BEGUN:
-        return prices.lines(contract, contract.next_period, contract.anchor or today)
-    due = contract.next_due
-    if contract.status not in BILLABLE or due is None or (contract.ends_on and contract.ends_on < due):
-        return None
-    return prices.lines(contract, contract.next_period, due)
 
 
 def _covers(session: Session, contract: Contract) -> list[tuple[Cover, Member, str]]:
@@ -154,13 +147,3 @@ def _line(contract: Contract, row: tuple[Cover, Member, str], lines: Sequence[Pr
         setup_fee_cents=sum(line.amount.cents for line in own if line.kind is LineKind.SETUP_FEE),
         leaves_on=leaves,
     )
-
-
-def _open_invoices(session: Session, contract: Contract) -> tuple[Invoice, ...]:
-    query = select(Invoice).where(Invoice.contract_id == contract.id, Invoice.status.in_(_OWED))
-    return tuple(session.scalars(query.order_by(Invoice.due_date, Invoice.number)))
-
-
-def _history(session: Session, *subject_ids: str) -> tuple[Activity, ...]:
-    query = select(Activity).where(Activity.subject_id.in_(subject_ids)).order_by(Activity.sequence.desc())
-    return tuple(session.scalars(query.limit(HISTORY)))

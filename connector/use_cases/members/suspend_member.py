@@ -27,7 +27,8 @@ from connector.errors import DomainError
 from connector.use_cases.collection.plan_attempts import payers, plan_again
 from connector.use_cases.context import Context
 from connector.use_cases.members.memberships import call_off, contract_for, require, unpaid_invoices
-from connector.use_cases.recovery.recover import FINISHED, begin_recovery
+from connector.use_cases.recovery.recover import FINISHED, begin_recovery, left_to_a_person
+from connector.use_cases.transfer.stop_billing import refuse_exported
 
 
 def suspend_member(context: Context, contract_id: str, *, actor: str) -> None:
@@ -52,12 +53,17 @@ def suspend(session: Session, contract: Contract, now: datetime, actor: str) -> 
     remember(session, contract.id, "Membership Suspended", now, location_id=contract.location_id, actor=actor)
 
 
-def reactivate_member(context: Context, contract_id: str, *, actor: str) -> None:
-    """Let a suspended contract go on with its first due date from today on. Raises DomainError for any other."""
+def reactivate_member(context: Context, contract_id: str, *, actor: str, override: bool = False) -> None:
+    """Let a suspended contract go on with its first due date from today on. Raises DomainError for any other.
+
+    One that was exported needs `override`: the other installation must not charge for it any more.
+    """
     now = context.clock.now()
     with context.database.unit_of_work() as session:
         contract, location = contract_for(session, contract_id)
         require(contract, (AgreementStatus.SUSPENDED,), "reactivated")
+        if not override:
+            refuse_exported(session, contract_id, "contract", "if it is to go on here after all, add --override")
         today = business_date(now, location.zone)
         recoveries = _recoveries(session, contract)
         # What a final notice has frozen stays so until it is paid.
@@ -105,10 +111,13 @@ def _skip(session: Session, contract: Contract, location: Location, now: datetim
 
 
 def _plan_again(session: Session, location: Location, contract: Contract, now: datetime) -> None:
-    """Plan anew what the pause has called off."""
+    """Plan anew what the pause has called off; what a person is to release or to decide about stays as it is."""
     today = business_date(now, location.zone)
     payer = payers(session, [contract.member_id]).get(contract.member_id)
+    disputed = set(session.scalars(left_to_a_person()))
     for invoice in unpaid_invoices(session, contract):
+        if invoice.status is InvoiceStatus.WAITING or invoice.id in disputed:
+            continue
         newest = session.scalars(
             select(ChargeAttempt)
             .join(Charge, Charge.id == ChargeAttempt.charge_id)

@@ -17,10 +17,11 @@ from connector.billing.agreements.payment_plans import PaymentPlan
 from connector.billing.agreements.payment_requests import HoldStatus, PaymentHold
 from connector.billing.clinics import Location
 from connector.billing.collecting.charges import AttemptState, Charge, ChargeAttempt, Payment
-from connector.billing.invoices import Invoice, InvoiceStatus
+from connector.billing.invoices import VOID, Invoice, InvoiceStatus
 from connector.billing.links import LinkKind
 from connector.billing.members import Member, MethodKind, PaymentMethod
 from connector.billing.offers.plan_changes import PlanChange
+from connector.billing.offers.plans import MembershipPlan, PlanVersion
 from connector.billing.staff import StaffStatus, StaffUser
 from connector.clock import business_date
 from connector.messaging.kinds import MessageKind
@@ -33,6 +34,7 @@ from connector.use_cases.patient_pages.link_subject import link_subject
 from connector.use_cases.patient_pages.link_url import link_for
 from connector.use_cases.patient_pages.show_invoice import live_attempt
 from connector.use_cases.practice.staff_users import INVITATION_LASTS, invitation_code
+from connector.use_cases.returns.refundable import kept
 
 Values = dict[str, object]
 Link = Callable[[], str]
@@ -192,7 +194,10 @@ def _plan_change(asked: Asked) -> Found | None:
     change = asked.session.get_one(PlanChange, asked.message.subject_id)
     cover = asked.session.get_one(Cover, change.cover_id)
     contract = asked.session.get_one(Contract, cover.contract_id)
+    version = asked.session.get_one(PlanVersion, change.plan_version_id)
     values: Values = {
+        "person": asked.session.get_one(Member, cover.member_id).given_name,
+        "plan": asked.session.get_one(MembershipPlan, version.plan_id).name,
         "old_amount": asked.money("old_amount"),
         "amount": asked.money("amount"),
         "frequency": contract.frequency.value,
@@ -229,6 +234,19 @@ def _overdue_staff_notice(asked: Asked) -> Found | None:
         "contract_ids": list(agreements),
         "amount": total((invoice.amount for invoice in overdue), asked.location.currency),
         "url": f"connector recoveries list --location {asked.location.slug}",
+    }
+    return values, None
+
+
+def _kept_too_much(asked: Asked) -> Found | None:
+    invoice = asked.session.get_one(Invoice, asked.message.subject_id)
+    surplus = kept(asked.session, invoice) - (0 if invoice.status in VOID else invoice.amount_cents)
+    if surplus <= 0:
+        return None
+    values: Values = {
+        "number": invoice_number(invoice),
+        "amount": Money(surplus, invoice.currency),
+        "url": f"connector payments list --location {asked.location.slug}",
     }
     return values, None
 
@@ -271,6 +289,7 @@ FACTS: dict[MessageKind, Callable[[Asked], Found | None]] = {
     MessageKind.PLAN_CHANGE_NOTICE: _plan_change,
     MessageKind.HOLD_EXPIRING: _hold_expiring,
     MessageKind.OVERDUE_STAFF_NOTICE: _overdue_staff_notice,
+    MessageKind.KEPT_TOO_MUCH: _kept_too_much,
     MessageKind.STAFF_INVITATION: _staff_invitation,
     MessageKind.NEW_LINK: _new_link,
     MessageKind.PAYMENT_PLAN_PAUSED: _plan_paused,

@@ -16,6 +16,7 @@ from connector.errors import DomainError
 from connector.messaging.kinds import MessageKind
 from connector.use_cases.context import Context
 from connector.use_cases.messages.queue_message import queue_message
+from connector.use_cases.patient_pages.acceptance import REVOKED, gave_phone
 from connector.use_cases.patient_pages.link_subject import LinkSubject, link_subject
 from connector.use_cases.patient_pages.open_link import PATIENT_KINDS
 
@@ -77,7 +78,10 @@ def list_links(context: Context, location: Location) -> list[LinkLine]:
 
 
 def revoke_link(context: Context, link_id: str, actor: str) -> None:
-    """End a link before its time. Raises DomainError when it cannot be used any more already."""
+    """End a link before its time, and all that was begun with it. Raises DomainError when it is over already.
+
+    A phone number that was given with it is forgotten; a page of the processor that was opened with it counts no more.
+    """
     now = context.clock.now()
     with context.database.unit_of_work() as session:
         link = session.get(SecureLink, link_id)
@@ -87,4 +91,7 @@ def revoke_link(context: Context, link_id: str, actor: str) -> None:
             raise DomainError(f"The link {link_id} cannot be used any more already.")
         end(session, link.kind, link.subject_id, "revoked", now)
         member = session.get_one(Member, link.member_id)
-        remember(session, link.subject_id, "Link Revoked", now, location_id=member.location_id, actor=actor)
+        if link.kind is LinkKind.SIGNUP and gave_phone(session, link.subject_id):
+            # Whoever should not have had the link must not get the member's messages either.
+            member.phone = ""
+        remember(session, link.subject_id, REVOKED, now, location_id=member.location_id, actor=actor)

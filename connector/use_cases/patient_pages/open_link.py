@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from connector.billing.agreements.contracts import Contract, Cover
 from connector.billing.agreements.payment_plans import PaymentPlan
 from connector.billing.agreements.payment_requests import InstantPayment, PaymentHold
-from connector.billing.clinics import Location
+from connector.billing.clinics import Location, LocationStatus
 from connector.billing.documents.document import InvoiceDocument
 from connector.billing.invoices import Invoice
 from connector.billing.links import LinkKind, SecureLink, find
@@ -43,6 +43,8 @@ class Practice:
     name: str
     phone: str
     email: str
+    is_active: bool
+    """Whether it takes payments now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,8 @@ def page_of(context: Context, session: Session, link: SecureLink) -> OpenedLink 
 
 def practice_of(location: Location) -> Practice:
     """The practice as its patients know it."""
-    return Practice(location.trading_name or location.name, location.phone, location.email)
+    is_active = location.status is LocationStatus.ACTIVE
+    return Practice(location.trading_name or location.name, location.phone, location.email, is_active)
 
 
 def _location_id(

@@ -9,17 +9,19 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from connector.billing.clinics import Location
-from connector.billing.collecting.charges import AttemptState, Origin
+from connector.billing.collecting.charges import ABANDONED, AttemptState, Origin
 from connector.billing.collecting.declines import payer_text
-from connector.billing.invoices import UNPAID, Invoice
+from connector.billing.invoices import UNPAID, Invoice, InvoiceStatus
 from connector.billing.members import PaymentMethod
 from connector.billing.processor import ChargeReport, ChargeStatus
 from connector.clock import business_date
-from connector.errors import DomainError, EdgeError
-from connector.use_cases.collection.collect_charge import ABANDONED, METHOD_GONE, REFUSED, collect_charge
+from connector.errors import EdgeError
+from connector.use_cases.collection.collect_charge import METHOD_GONE, REFUSED, collect_charge
 from connector.use_cases.collection.plan_attempts import plan_again, withdraw
 from connector.use_cases.context import Context
+from connector.use_cases.patient_pages.refusals import NO_METHOD, PayerRefusal
 from connector.use_cases.patient_pages.show_invoice import live_attempt
+from connector.use_cases.practice.location_settings import require_active
 
 
 class Paid(StrEnum):
@@ -32,7 +34,11 @@ class Paid(StrEnum):
     """The payer has to answer the bank's question first."""
     NO = "no"
     ELSEWHERE = "elsewhere"
-    """Somebody was quicker: it is paid, or being paid, by another request."""
+    """Somebody was quicker: it is being paid by another request."""
+    ALREADY = "already"
+    """Somebody was quicker, and it is paid."""
+    OVER = "over"
+    """It is not asked for any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +54,20 @@ class PayOutcome:
 
 UNREACHABLE = "The payment cannot be made just now, and nothing was taken: please try again in a few minutes."
 NOT_FINISHED = "The payment was not finished at your bank, and nothing was taken: please try again."
-NO_METHOD = "There is no card or bank account on file: please give one."
 METHOD_ENDED = "Your card or account on file can no longer be used: please give another one."
 
 
 def pay_invoice(context: Context, invoice_id: str, return_url: str) -> PayOutcome:
     """Charge the payer's method for that invoice, in place of what was planned for it.
 
-    Of two requests at once one pays; the other is told so. Raises DomainError without a payment method.
+    Of two requests at once one pays; the other is told so. Raises DomainError without a payment method, and while the
+    location takes no payments.
     """
     look_at_bank(context, invoice_id)
     with context.database.unit_of_work() as session:
         attempt_id = _begin(session, context, invoice_id)
-    if attempt_id is None:
-        return PayOutcome(Paid.ELSEWHERE)
+    if isinstance(attempt_id, PayOutcome):
+        return attempt_id
     try:
         report = collect_charge(context, attempt_id, return_url)
     except EdgeError:
@@ -77,28 +83,36 @@ def look_at_bank(context: Context, invoice_id: str) -> None:
         collect_charge(context, attempt.id)
 
 
-def _begin(session: Session, context: Context, invoice_id: str) -> str | None:
-    """Plan the attempt that is made right now; None when the invoice is being paid already, or owes nothing."""
+def _begin(session: Session, context: Context, invoice_id: str) -> str | PayOutcome:
+    """Plan the attempt that is made right now; an outcome when the invoice is being paid already, or owes nothing."""
     now = context.clock.now()
     # Locked, so that of two requests at once the second finds the attempt of the first (PostgreSQL).
     invoice = session.get_one(Invoice, invoice_id, with_for_update=True)
+    location = session.get_one(Location, invoice.location_id)
+    require_active(location)
     waiting = live_attempt(session, invoice_id)
     if invoice.status not in UNPAID or (waiting is not None and waiting.origin is Origin.PAYER):
-        return None
+        return PayOutcome(_SETTLED.get(invoice.status, Paid.ELSEWHERE))
     usable = select(PaymentMethod.id).where(
         PaymentMethod.member_id == invoice.member_id, PaymentMethod.usable.is_(True)
     )
     method_id = session.scalars(usable).first()
     if method_id is None:
-        raise DomainError(NO_METHOD)
-    location = session.get_one(Location, invoice.location_id)
+        raise PayerRefusal(NO_METHOD)
     if not withdraw(session, invoice_id, now):
-        return None
+        return PayOutcome(Paid.ELSEWHERE)
     today = business_date(now, location.zone)
     if not plan_again(session, location, invoice, method_id, Origin.PAYER, today, now):
-        return None
+        return PayOutcome(Paid.ELSEWHERE)
     planned = live_attempt(session, invoice_id)
-    return planned.id if planned else None
+    return planned.id if planned else PayOutcome(Paid.ELSEWHERE)
+
+
+_SETTLED = {
+    InvoiceStatus.COMPLETED: Paid.ALREADY,
+    InvoiceStatus.CANCELLED: Paid.OVER,
+    InvoiceStatus.EXPIRED: Paid.OVER,
+}
 
 
 def _unanswered(context: Context, invoice_id: str) -> PayOutcome:

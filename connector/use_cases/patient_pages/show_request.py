@@ -68,6 +68,11 @@ class PlanPage:
     schedule: tuple[DatedAmount, ...]
     method: MethodShown | None
 
+    @property
+    def amounts(self) -> str:
+        """What somebody agrees to, as a form carries it back: the cents of each payment."""
+        return "/".join(str(part.amount.cents) for part in self.schedule)
+
 
 @dataclass(frozen=True, slots=True)
 class HoldPage:

@@ -67,8 +67,8 @@ class SignupPage:
     """All that the page of an invitation shows. Has no repr: it is personal."""
 
     given_name: str
-    family_name: str
-    phone: str
+    asks_phone: bool
+    """The practice has no phone number of the payer yet. One that it has is neither shown nor changed by a link."""
     offers: tuple[Offer, ...]
     """None when the plan cannot be chosen any more."""
     chosen: str
@@ -91,8 +91,7 @@ def signup_page(context: Context, session: Session, location: Location, contract
     pending = contract.status is AgreementStatus.PENDING
     return SignupPage(
         given_name=member.given_name,
-        family_name=member.family_name,
-        phone=member.phone,
+        asks_phone=not member.phone,
         offers=offers(session, location, contract, context.clock.now()) if pending else (),
         chosen=offer_key(held.plan_version_id if held else "", contract.frequency),
         dues=dues(context, session, location, contract),

@@ -12,6 +12,7 @@ from connector.billing.activity import remember
 from connector.billing.agreements.contracts import AgreementStatus, Contract, Cover
 from connector.billing.agreements.schedule import Frequency
 from connector.billing.clinics import Location
+from connector.billing.intake.card_numbers import holds_card_number
 from connector.billing.intake.member_cells import BadCell, phone_number
 from connector.billing.members import Member
 from connector.billing.offers.plans import MembershipPlan, PlanVersion, price_of
@@ -19,11 +20,10 @@ from connector.billing.prices.discounts import PromoCode, PromoRedemption
 from connector.billing.prices.pricing import Position
 from connector.errors import DomainError
 from connector.use_cases.context import Context
+from connector.use_cases.patient_pages.acceptance import ACCEPTED
+from connector.use_cases.patient_pages.refusals import PayerRefusal
 from connector.use_cases.patient_pages.show_signup import Dues, SignupPage, dues, offer_key, offers, signup_page
 from connector.use_cases.plans.promo_codes import redeem
-
-NAME_MAX = 100
-"""Characters."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -33,8 +33,6 @@ class SignupForm:
     chosen: str = ""
     """As `offer_key` writes it; empty: what the invitation says."""
     promo: str = ""
-    given_name: str = ""
-    family_name: str = ""
     phone: str = ""
     agreed: bool = False
     shown: str = ""
@@ -44,21 +42,21 @@ class SignupForm:
 def sign_up(context: Context, session: Session, location: Location, contract: Contract, form: SignupForm) -> None:
     """Store the choice and the acceptance, in the caller's unit of work.
 
-    Raises DomainError, after which the caller keeps nothing: for details that cannot be used, a promo code that cannot
+    Raises DomainError, after which the caller keeps nothing: for a number that cannot be one, a promo code that cannot
     be redeemed, or amounts other than those that were shown.
     """
     if not form.agreed:
-        raise DomainError("Please read the terms and tick the box to accept them.")
+        raise PayerRefusal("Please read the terms and tick the box to accept them.")
     now = context.clock.now()
-    _confirm_details(session.get_one(Member, contract.member_id), form)
+    phone_given = _take_phone(session.get_one(Member, contract.member_id), form.phone)
     choose(session, location, contract, form, now)
     found = dues(context, session, location, contract)
     if form.shown != amounts(found):
-        raise DomainError("The price has changed: please check it below, and continue if you agree.")
+        raise PayerRefusal("The price has changed: please check it below, and continue if you agree.")
     remember(
         session,
         contract.id,
-        "Terms Accepted",
+        ACCEPTED,
         now,
         location_id=location.id,
         actor=f"member:{contract.member_id}",
@@ -66,6 +64,7 @@ def sign_up(context: Context, session: Session, location: Location, contract: Co
         first_cents=found.first.cents,
         later_cents=found.later.cents,
         frequency=contract.frequency.value,
+        **({"phone_given": True} if phone_given else {}),
     )
 
 
@@ -74,7 +73,7 @@ def preview(context: Context, session: Session, location: Location, contract: Co
     choose(session, location, contract, form, context.clock.now())
     page = signup_page(context, session, location, contract)
     if page is None:
-        raise DomainError("There is nothing to sign any more.")
+        raise PayerRefusal("There is nothing to sign any more.")
     return page
 
 
@@ -84,7 +83,7 @@ def choose(session: Session, location: Location, contract: Contract, form: Signu
         _choose_plan(session, location, contract, form.chosen, now)
         session.flush()
         if code := form.promo.strip():
-            redeem(session, location, contract, code, now)
+            _redeem(session, location, contract, code, now)
         _check_promo(session, contract)
 
 
@@ -93,17 +92,21 @@ def amounts(found: Dues) -> str:
     return f"{found.first.cents}/{found.later.cents}/{found.frequency}"
 
 
-def _confirm_details(member: Member, form: SignupForm) -> None:
-    given, family = " ".join(form.given_name.split()), " ".join(form.family_name.split())
-    if not given or not family:
-        raise DomainError("Please fill in your first and your last name.")
-    if max(len(given), len(family)) > NAME_MAX or not (given + family).isprintable():
-        raise DomainError(f"A name has at most {NAME_MAX} characters: please shorten it.")
+def _take_phone(member: Member, typed: str) -> bool:
+    """Fill in a phone number that the practice lacks; whether that was done.
+
+    A link changes neither a name nor a number that is known: names decide to which patient's file the money goes, and
+    to known numbers go the links themselves.
+    """
+    if member.phone or not typed.strip():
+        return False
+    if holds_card_number(typed):
+        raise PayerRefusal("Please enter no card number on this page: the page for your card comes next.")
     try:
-        phone = phone_number(form.phone) if form.phone.strip() else ""
+        member.phone = phone_number(typed)
     except BadCell:
-        raise DomainError("This cannot be a telephone number: please correct it.") from None
-    member.given_name, member.family_name, member.phone = given, family, phone or member.phone
+        raise PayerRefusal("This cannot be a telephone number: please correct it.") from None
+    return True
 
 
 def _choose_plan(session: Session, location: Location, contract: Contract, chosen: str, now: datetime) -> None:
@@ -116,7 +119,7 @@ def _choose_plan(session: Session, location: Location, contract: Contract, chose
     possible = {offer.version_id: offer for offer in offers(session, location, contract, now)}
     offer = possible.get(version_id)
     if holder is None or offer is None or name not in {key.value for key, _ in offer.prices}:
-        raise DomainError("This plan is not offered any more: please choose another one.")
+        raise PayerRefusal("This plan is not offered any more: please choose another one.")
     contract.frequency = Frequency(name)
     if holder.plan_version_id != version_id:
         holder.plan_version_id = version_id
@@ -127,13 +130,21 @@ def _choose_plan(session: Session, location: Location, contract: Contract, chose
         cover.price_cents = price_of(version.terms, plan.name, contract.frequency, contract.currency).cents
 
 
+def _redeem(session: Session, location: Location, contract: Contract, code: str, now: datetime) -> None:
+    try:
+        redeem(session, location, contract, code, now)
+    except DomainError as refusal:
+        # What is wrong with a code is said in words for whoever typed it.
+        raise PayerRefusal(str(refusal)) from None
+
+
 def _check_promo(session: Session, contract: Contract) -> None:
     """A code that was redeemed before may be for the plan that was chosen then only."""
     redemption = session.get(PromoRedemption, contract.id)
     allowed = session.get_one(PromoCode, redemption.promo_code_id).plan_ids if redemption else None
     plans = select(PlanVersion.plan_id).where(PlanVersion.id.in_(_versions(session, contract)))
     if allowed and not set(allowed) & set(session.scalars(plans)):
-        raise DomainError("Your promo code is not for this plan: please choose another plan.")
+        raise PayerRefusal("Your promo code is not for this plan: please choose another plan.")
 
 
 def _versions(session: Session, contract: Contract) -> set[str]:

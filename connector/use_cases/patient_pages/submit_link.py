@@ -7,37 +7,47 @@ attempt instead, of which an invoice has one at a time, so that a declined payer
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from connector.billing.agreements.contracts import Contract
+from connector.billing.agreements.contracts import AgreementStatus, Contract
+from connector.billing.agreements.hold_rules import OPEN_REQUEST
 from connector.billing.agreements.payment_plans import PaymentPlan
-from connector.billing.agreements.payment_requests import PaymentHold
+from connector.billing.agreements.payment_requests import HoldStatus, PaymentHold
 from connector.billing.clinics import Location
 from connector.billing.documents.wording import date_text, money_text
 from connector.billing.links import SecureLink, consume
+from connector.billing.members import MethodKind
 from connector.billing.processor import ChargeStatus
 from connector.errors import DomainError, EdgeError
 from connector.use_cases.collection.method_page import THANK_YOU, method_page
 from connector.use_cases.collection.plan_attempts import payers
 from connector.use_cases.context import Context
+from connector.use_cases.patient_pages.acceptance import page_opened
 from connector.use_cases.patient_pages.link_subject import link_subject
 from connector.use_cases.patient_pages.open_link import OpenedLink, Page, Practice, open_link, page_of, usable_link
-from connector.use_cases.patient_pages.pay_invoice import Paid, pay_invoice
+from connector.use_cases.patient_pages.pay_invoice import Paid, PayOutcome, pay_invoice
 from connector.use_cases.patient_pages.pay_request import pay_request
+from connector.use_cases.patient_pages.refusals import NO_CARD, NO_METHOD, PayerRefusal, payer_words
 from connector.use_cases.patient_pages.show_invoice import InvoicePage
 from connector.use_cases.patient_pages.show_plan_change import ChangePage
-from connector.use_cases.patient_pages.show_request import HoldPage, PlanPage, RequestPage
+from connector.use_cases.patient_pages.show_request import HoldPage, PlanPage, RequestPage, plan_page
 from connector.use_cases.patient_pages.show_signup import SignupPage
 from connector.use_cases.patient_pages.sign_up import SignupForm, preview, sign_up
 from connector.use_cases.payment_plans.agree_payment_plan import accept_payment_plan
 from connector.use_cases.plans.decide_plan_change import accept_plan_change, decline_plan_change
+from connector.use_cases.practice.location_settings import require_active
 from connector.use_cases.requests.hold_payment import authorise_hold
 
 UNREACHABLE = "The secure page cannot be opened just now: please try again in a few minutes."
 ON_ITS_WAY = "A payment from a bank account takes up to three business days. You will be told what became of it."
+BEING_PAID = "This payment is being made already: there is nothing more to do."
+PAID_ALREADY = "This has been paid already, and your receipt is on its way."
+EACH_LATER = "Each later amount will be taken on its due date."
+SET_ASIDE = "The amount is set aside on your card. Nothing was charged."
+BANK_ASKED = "Your bank is being asked. You will be told if anything is missing."
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +107,8 @@ def submit_link(context: Context, token: str, form: Mapping[str, str]) -> Answer
     try:
         return act(_Submit(context, token, link, found, form))
     except DomainError as refusal:
-        return _again(context, token, str(refusal))
+        again = _again(context, token, "")
+        return replace(again, notice=payer_words(refusal, is_active=again.opened.practice.is_active)) if again else None
     except EdgeError:
         return _again(context, token, UNREACHABLE)
 
@@ -121,8 +132,6 @@ def _signup_form(form: Mapping[str, str]) -> SignupForm:
     return SignupForm(
         chosen=form.get("plan", ""),
         promo=form.get("promo", ""),
-        given_name=form.get("given_name", ""),
-        family_name=form.get("family_name", ""),
         phone=form.get("phone", ""),
         agreed=form.get("agreed") == "yes",
         shown=form.get("shown", ""),
@@ -145,7 +154,7 @@ def _sign_up(submit: _Submit) -> Answer | None:
             contract = session.get_one(Contract, link.subject_id, with_for_update=True)
             sign_up(context, session, session.get_one(Location, contract.location_id), contract, form)
     except DomainError as refusal:
-        return _signup_again(submit, form, str(refusal))
+        return _signup_again(submit, form, payer_words(refusal, is_active=submit.practice.is_active))
     return _method(submit)
 
 
@@ -160,7 +169,7 @@ def _signup_again(submit: _Submit, form: SignupForm, notice: str) -> Answer | No
                 page = preview(context, session, session.get_one(Location, contract.location_id), contract, attempt)
                 session.rollback()
         except DomainError as refusal:
-            notice = notice or str(refusal)
+            notice = notice or payer_words(refusal, is_active=submit.practice.is_active)
         else:
             return Again(OpenedLink(submit.link.subject_id, submit.practice, page), notice, form)
     return None
@@ -172,24 +181,44 @@ def _method(submit: _Submit) -> Answer | None:
     if isinstance(page, SignupPage) and not page.signed and submit.form.get("action") != "sign_up":
         # Nobody gives a card for terms that they have not accepted.
         return Again(submit.opened)
+    amounts = _checked_amounts(page, submit.form) if isinstance(page, PlanPage) else ""
     with context.database.read() as session:
         subject = link_subject(context, session, submit.link.subject_id)
-    return Go(method_page(context, subject.member_id, subject.id, subject.currency, subject.promise).url)
+    opened = method_page(context, subject.member_id, subject.id, subject.currency, subject.promise)
+    with context.database.unit_of_work() as session:
+        page_opened(session, subject, opened.session_id, amounts, context.clock.now())
+    return Go(opened.url)
+
+
+def _checked_amounts(page: PlanPage, form: Mapping[str, str]) -> str:
+    """The amounts of a plan, if they are still those that the form was drawn with. Raises PayerRefusal otherwise."""
+    if form.get("shown", "") != page.amounts:
+        raise PayerRefusal("The amounts have changed: please check them below, and continue if you agree.")
+    return page.amounts
 
 
 def _pay(submit: _Submit) -> Answer | None:
     page = submit.opened.page
     outcome = pay_invoice(submit.context, submit.link.subject_id, f"{submit.context.public_url}{THANK_YOU}")
+    if outcome.paid is Paid.YES and isinstance(page, InvoicePage):
+        text = f"{money_text(page.amount)} for invoice {page.number} has been paid with your {method_text(page)}."
+        return Done(submit.practice, "Thank you", (text, "Your receipt is on its way to you."))
+    return _not_paid_here(submit, outcome)
+
+
+def _not_paid_here(submit: _Submit, outcome: PayOutcome) -> Answer | None:
+    """What a payment came to that this request has not completed."""
     match outcome.paid:
-        case Paid.YES if isinstance(page, InvoicePage):
-            text = f"{money_text(page.amount)} for invoice {page.number} has been paid with your {method_text(page)}."
-            return Done(submit.practice, "Thank you", (text, "Your receipt is on its way to you."))
         case Paid.SOON:
             return Done(submit.practice, "Your payment is on its way", (ON_ITS_WAY,))
         case Paid.AT_BANK:
             return Go(outcome.payer_url)
         case Paid.NO:
             return _again(submit.context, submit.token, outcome.text)
+        case Paid.ELSEWHERE:
+            return Done(submit.practice, "Your payment is being made", (BEING_PAID,))
+        case Paid.ALREADY:
+            return Done(submit.practice, "Thank you", (PAID_ALREADY,))
     return None
 
 
@@ -199,12 +228,22 @@ def method_text(page: InvoicePage) -> str:
 
 
 def _accept_plan(submit: _Submit) -> Answer | None:
+    context, plan_id = submit.context, submit.link.subject_id
+
     def accept(session: Session, now: datetime) -> None:
-        plan = session.get_one(PaymentPlan, submit.link.subject_id, with_for_update=True)
-        accept_payment_plan(session, session.get_one(Location, plan.location_id), plan, now)
+        plan = session.get_one(PaymentPlan, plan_id, with_for_update=True)
+        location = session.get_one(Location, plan.location_id)
+        require_active(location)
+        if (page := plan_page(context, session, location, plan)) is not None:
+            _checked_amounts(page, submit.form)
+            if page.method is None:
+                raise PayerRefusal(NO_METHOD)
+        accept_payment_plan(session, location, session.get_one(PaymentPlan, plan_id, with_for_update=True), now)
 
     if not _once(submit, accept):
-        return None
+        with context.database.read() as session:
+            if session.get_one(PaymentPlan, plan_id).status is not AgreementStatus.ACTIVE:
+                return None
     return Done(submit.practice, "Your payment plan is set up", ("Each payment will be taken on its due date.",))
 
 
@@ -224,20 +263,12 @@ def _decline_change(submit: _Submit) -> Answer | None:
 
 def _pay_request(submit: _Submit) -> Answer | None:
     outcome = pay_request(submit.context, submit.link.subject_id, f"{submit.context.public_url}{THANK_YOU}")
-    match outcome.paid:
-        case Paid.YES:
-            page = submit.opened.page
-            later = isinstance(page, RequestPage) and page.later
-            paid = "What is due now is paid, and your receipt is on its way."
-            sentences = (paid, "Each later amount will be taken on its due date.") if later else (paid,)
-            return Done(submit.practice, "Thank you", sentences)
-        case Paid.SOON:
-            return Done(submit.practice, "Your payment is on its way", (ON_ITS_WAY,))
-        case Paid.AT_BANK:
-            return Go(outcome.payer_url)
-        case Paid.NO:
-            return _again(submit.context, submit.token, outcome.text)
-    return None
+    if outcome.paid is not Paid.YES:
+        return _not_paid_here(submit, outcome)
+    page = submit.opened.page
+    later = isinstance(page, RequestPage) and page.later
+    paid = "What is due now is paid, and your receipt is on its way."
+    return Done(submit.practice, "Thank you", (paid, *([EACH_LATER] if later else [])))
 
 
 def _hold(submit: _Submit) -> Answer | None:
@@ -249,16 +280,27 @@ def _hold(submit: _Submit) -> Answer | None:
     try:
         report = authorise_hold(context, hold_id, payer.method_id if payer else "", context.public_url + THANK_YOU)
     except DomainError:
-        # It does not wait for a card any more: another request was quicker.
-        return None
+        with context.database.read() as session:
+            status = session.get_one(PaymentHold, hold_id).status
+        if status in OPEN_REQUEST:
+            if payer is None or payer.kind is not MethodKind.CARD:
+                raise PayerRefusal(NO_CARD) from None
+            raise
+        return _held_elsewhere(submit, status)
     match report.status:
         case ChargeStatus.AUTHORISED:
-            return Done(submit.practice, "Thank you", ("The amount is set aside on your card. Nothing was charged.",))
+            return Done(submit.practice, "Thank you", (SET_ASIDE,))
         case ChargeStatus.NEEDS_PAYER if report.payer_url:
             return Go(report.payer_url)
         case ChargeStatus.OPEN:
             return _again(context, submit.token, "")
-    return Done(submit.practice, "Thank you", ("Your bank is being asked. You will be told if anything is missing.",))
+    return Done(submit.practice, "Thank you", (BANK_ASKED,))
+
+
+def _held_elsewhere(submit: _Submit, status: HoldStatus) -> Done | None:
+    """The hold waits for no card any more: another request was quicker, or it is over."""
+    told = {HoldStatus.AUTHORISING: BANK_ASKED, HoldStatus.AUTHORISED: SET_ASIDE}.get(status)
+    return Done(submit.practice, "Thank you", (told,)) if told else None
 
 
 _ACTIONS: dict[tuple[type[Page], str], Callable[[_Submit], Answer | None]] = {

@@ -28,6 +28,7 @@ from connector.messaging.kinds import MessageKind
 from connector.use_cases.context import Context
 from connector.use_cases.messages.queue_message import queue_message
 from connector.use_cases.payment_plans.agree_payment_plan import find_plan
+from connector.use_cases.transfer.stop_billing import refuse_exported
 
 
 def change_payday(context: Context, plan_id: str, day: date, actor: str) -> PaymentPlan:
@@ -81,12 +82,13 @@ def pause_plan(context: Context, plan_id: str, until: date, actor: str) -> Payme
 
 
 def resume_plan(context: Context, plan_id: str, actor: str) -> PaymentPlan:
-    """End a pause before its time. Raises DomainError when the plan is not paused."""
+    """End a pause before its time. Raises DomainError when the plan is not paused, or goes on elsewhere."""
     now = context.clock.now()
     with context.database.unit_of_work() as session:
         plan = find_plan(session, plan_id)
         if plan.status is not AgreementStatus.SUSPENDED:
             raise DomainError(f"The payment plan {plan_id} is {plan.status.value}, not paused.")
+        refuse_exported(session, plan_id, "payment plan")
         location = session.get_one(Location, plan.location_id)
         end_pause(session, plan, business_date(now, location.zone))
         remember(session, plan_id, "Payment Plan Resumed", now, location_id=location.id, actor=actor)

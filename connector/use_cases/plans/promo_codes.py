@@ -1,4 +1,4 @@
-"""Promo codes: add, list and end them, and redeem one for a contract that is being signed.
+"""Promo codes: add, list and end them; redeem one for a contract that is being signed, and give its use back.
 
 A code is a secret between the practice and whom it was given to, so it stands in no log, history or error.
 """
@@ -18,6 +18,8 @@ from connector import ids
 from connector.billing.activity import remember
 from connector.billing.agreements.contracts import Contract, Cover
 from connector.billing.clinics import Location, location_by_slug
+from connector.billing.intake.card_numbers import without_card_number
+from connector.billing.invoices import Invoice, InvoiceStatus
 from connector.billing.offers.plans import MembershipPlan, PlanVersion, plan_by_name
 from connector.billing.prices.discounts import PromoCode, PromoRedemption
 from connector.billing.prices.pricing import Position, PromoTerms, redeemable
@@ -70,6 +72,7 @@ def add_promo_code(
     """Add a code, for the named plans or for all; returns its id. Raises DomainError, and then adds nothing."""
     if len(campaign) > CAMPAIGN_MAX or (campaign and not campaign.isprintable()):
         raise DomainError(f"A campaign is one line of at most {CAMPAIGN_MAX} printable characters: shorten it.")
+    without_card_number(campaign)
     now = context.clock.now()
     try:
         with context.database.unit_of_work() as session:
@@ -158,6 +161,27 @@ def redeem(
                 _keep(session, location, contract, promo, now, actor)
     except IntegrityError:
         raise DomainError("This membership got a promo code just now: look at it again.") from None
+
+
+def give_back(session: Session, location: Location, contract: Contract, now: datetime, actor: str) -> None:
+    """Free the use that a contract took which never began, so that somebody else can have it.
+
+    As long as an invoice of the contract may still be paid, the use is not free.
+    """
+    redeemed = session.get(PromoRedemption, contract.id)
+    payable = select(Invoice.id).where(Invoice.contract_id == contract.id, Invoice.status != InvoiceStatus.CANCELLED)
+    if redeemed is None or session.scalars(payable).first():
+        return
+    promo_id = redeemed.promo_code_id
+    session.delete(redeemed)
+    session.execute(
+        update(PromoCode)
+        .where(PromoCode.id == promo_id)
+        .values(used=PromoCode.used - 1)
+        .execution_options(synchronize_session="fetch")
+    )
+    detail = {"promo_code_id": promo_id}
+    remember(session, contract.id, "Promo Code Given Back", now, location_id=location.id, actor=actor, **detail)
 
 
 def _keep(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+from connector.billing.intake.card_numbers import without_card_number
+from connector.billing.intake.cells import FORMULA
 from connector.billing.intake.member_cells import BadCell, phone_number
 from connector.errors import DomainError
 
@@ -18,18 +20,26 @@ _ABN_WEIGHTS = (10, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19)
 
 
 def one_line(what: str, text: str, most: int = TEXT_MAX) -> str:
-    """The text on one line with single spaces; may be empty. Raises DomainError when it cannot be shown as one."""
+    """The text on one line with single spaces; may be empty.
+
+    Raises DomainError when it cannot be shown as one, or holds a card number.
+    """
     line = " ".join(text.split())
     if len(line) > most or not line.isprintable():
         raise DomainError(f"The {what} is one line of at most {most} printable characters: shorten it.")
+    without_card_number(line)
     return line
 
 
 def name(what: str, text: str) -> str:
-    """The name of a person. Raises DomainError when nothing of it is a letter."""
+    """The name of a person. Raises DomainError when there is none, or nothing of it is a letter."""
     line = one_line(what, text, NAME_MAX)
-    if not any(character.isalpha() for character in line):
+    if not line:
         raise DomainError(f"The {what} is missing: fill it in.")
+    if line.startswith(FORMULA):
+        raise DomainError(f"The {what} starts like a formula of a spreadsheet (=, +, -, @): correct it.")
+    if not any(character.isalpha() for character in line):
+        raise DomainError(f"The {what} has no letter: correct it.")
     return line
 
 

@@ -19,6 +19,7 @@ from connector.billing.processor import AccountReport
 from connector.errors import DomainError
 from connector.use_cases.context import Context
 from connector.use_cases.practice import contact_details
+from connector.use_cases.transfer.stop_billing import refuse_exported_location
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +92,16 @@ def edit_clinic(context: Context, name: str, changes: Mapping[str, str], actor: 
         remember(session, clinic.id, "Clinic Edited", context.clock.now(), actor=actor, fields=sorted(wanted))
 
 
-def activate_location(context: Context, slug: str, actor: str) -> AccountReport:
+def activate_location(context: Context, slug: str, actor: str, *, override: bool = False) -> AccountReport:
     """Let the location take money once its Stripe account can; returns what the account can do.
 
-    Raises DomainError when it cannot, or charges in another currency, and EdgeError when Stripe cannot be asked.
+    One that was exported needs `override`. Raises DomainError when it cannot, or charges in another currency, and
+    EdgeError when Stripe cannot be asked.
     """
     with context.database.read() as session:
-        location_by_slug(session, slug)
+        location = location_by_slug(session, slug)
+        if not override:
+            refuse_exported_location(session, location)
     account = context.processor.check_account()
     if not account.charges_enabled or not (account.card or account.becs):
         raise DomainError(

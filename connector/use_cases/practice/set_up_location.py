@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session
 from connector import ids
 from connector.billing.agreements.schedule import Frequency
 from connector.billing.clinics import Clinic, Location, location_by_slug
+from connector.billing.intake.card_numbers import without_card_number
+from connector.billing.intake.member_cells import NO_PLAN
 from connector.billing.offers.plan_files import STARTERS, starter
 from connector.billing.offers.plan_terms import PlanTerms, terms_of
 from connector.billing.offers.plans import MembershipPlan, PlanVersion
@@ -43,8 +45,8 @@ def add_location(
     """Add a location with the starter plans; returns its id. Raises DomainError, and then adds nothing."""
     if not slug or not slug.replace("-", "").isalnum() or not slug.isascii() or slug != slug.lower():
         raise DomainError(f"{slug!r} cannot be a short name: use lower-case letters, digits and hyphens.")
-    _check_name("location", name)
-    _check_name("clinic", clinic or name)
+    name = _named("location", name)
+    clinic = _named("clinic", clinic or name)
     zone(timezone)
     currency = known_currency(currency)
     # Opening makes no call; it checks that the adapter exists and has the settings that it needs.
@@ -53,7 +55,7 @@ def add_location(
     location_id = ids.new_id("loc")
     try:
         with context.database.unit_of_work() as session:
-            owner = _clinic(session, clinic or name, context)
+            owner = _clinic(session, clinic, context)
             session.add(
                 Location(
                     id=location_id,
@@ -76,15 +78,21 @@ def add_location(
 
 
 def add_plan(context: Context, *, location_slug: str, name: str, terms: PlanTerms, actor: str = SETUP) -> str:
-    """Add a membership plan; returns its id. Raises DomainError when the location has one of that name already."""
-    _check_name("plan", name)
-    with context.database.read() as session:
+    """Add a membership plan; returns its id.
+
+    Raises DomainError when the location has one of that name already, whatever its capital and small letters.
+    """
+    name = _named("plan", name)
+    if name.casefold() == NO_PLAN:
+        raise DomainError(f"A plan cannot be named {NO_PLAN!r}: lists of members mean by it that there is no plan.")
+    with context.database.unit_of_work() as session:
         location = location_by_slug(session, location_slug)
-    try:
-        with context.database.unit_of_work() as session:
-            return save_plan(session, location.id, name, terms, actor, context.clock.now())
-    except IntegrityError:
-        raise DomainError(f"Location {location_slug!r} has a plan {name!r} already: choose another name.") from None
+        # Whoever adds a plan waits here, so that two do not find the same name free.
+        session.refresh(location, with_for_update=True)
+        for taken in session.scalars(select(MembershipPlan.name).where(MembershipPlan.location_id == location.id)):
+            if taken.casefold() == name.casefold():
+                raise DomainError(f"Location {location_slug!r} has a plan {taken!r} already: choose another name.")
+        return save_plan(session, location.id, name, terms, actor, context.clock.now())
 
 
 def prices_only(prices: Mapping[Frequency, str], currency: str) -> PlanTerms:
@@ -94,12 +102,18 @@ def prices_only(prices: Mapping[Frequency, str], currency: str) -> PlanTerms:
     return terms_of({"prices": {key.value: Money.parse(text, currency).cents for key, text in prices.items()}})
 
 
-def _check_name(what: str, name: str) -> None:
-    """Names are shown in tables, messages and reports, so they are one short line."""
-    if not name.strip():
+def _named(what: str, name: str) -> str:
+    """The name without spaces around it. Names are shown in tables, messages and reports, so they are one short line.
+
+    Raises DomainError for what is none.
+    """
+    name = name.strip()
+    if not name:
         raise DomainError(f"A {what} needs a name.")
     if len(name) > NAME_MAX or not name.isprintable():
         raise DomainError(f"The name of a {what} is one line of at most {NAME_MAX} printable characters: shorten it.")
+    without_card_number(name)
+    return name
 
 
 def _clinic(session: Session, name: str, context: Context) -> Clinic:

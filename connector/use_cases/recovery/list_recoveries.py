@@ -6,16 +6,21 @@ from dataclasses import dataclass
 from datetime import date
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from connector.billing.activity import remember
+from connector.billing.agreements.contracts import AgreementStatus, Contract
 from connector.billing.clinics import Location
+from connector.billing.collecting.charges import AttemptState, Charge, ChargeAttempt
 from connector.billing.collecting.dunning import RecoveryState, plan_next
 from connector.billing.collecting.recovery import Recovery
 from connector.billing.invoices import UNPAID, Invoice
+from connector.billing.members import PaymentMethod
 from connector.clock import business_date
 from connector.errors import DomainError
 from connector.use_cases.collection.plan_attempts import withdraw
 from connector.use_cases.context import Context
+from connector.use_cases.recovery.heed_failure import verdict_of
 from connector.use_cases.recovery.read_failures import Unpaid, read_unpaid, under_way
 
 STOPPED = "stopped"
@@ -23,6 +28,8 @@ STOPPED = "stopped"
 UNDER_WAY = "attempt under way"
 PAUSED = "paused"
 NONE_LEFT = "none"
+INVITE_AGAIN = "invite_again"
+"""The very first charge failed, so nothing has begun: a person sends the link again, or lets it be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +50,7 @@ class RecoveryLine:
 
 
 def list_recoveries(context: Context, location: Location) -> list[RecoveryLine]:
-    """Every unpaid invoice of the location that has had a failure, the oldest first."""
+    """Every unpaid invoice of the location that has had a failure, the oldest first; failed first charges come last."""
     query = (
         select(Recovery, Invoice)
         .join(Invoice, Invoice.id == Recovery.invoice_id)
@@ -54,7 +61,40 @@ def list_recoveries(context: Context, location: Location) -> list[RecoveryLine]:
     with context.database.read() as session:
         rows = [(recovery, invoice) for recovery, invoice in session.execute(query)]
         live = under_way(session, [invoice.id for _, invoice in rows])
-        return [_line(location, unpaid, today, live) for unpaid in read_unpaid(session, location, rows)]
+        lines = [_line(location, unpaid, today, live) for unpaid in read_unpaid(session, location, rows)]
+        return lines + _first_charges(session, location)
+
+
+def _first_charges(session: Session, location: Location) -> list[RecoveryLine]:
+    """Memberships whose first charge failed: there is no recovery, because nothing was owed before."""
+    query = (
+        select(Invoice, ChargeAttempt, PaymentMethod.kind)
+        .join(Contract, Contract.id == Invoice.contract_id)
+        .join(Charge, Charge.invoice_id == Invoice.id)
+        .join(ChargeAttempt, ChargeAttempt.charge_id == Charge.id)
+        .join(PaymentMethod, PaymentMethod.id == ChargeAttempt.payment_method_id)
+        .where(Invoice.location_id == location.id, Contract.status == AgreementStatus.FAILED)
+        .where(Invoice.status.in_(UNPAID), Invoice.id.not_in(select(Recovery.invoice_id)))
+        .where(ChargeAttempt.state == AttemptState.FAILED)
+        .order_by(Invoice.number, ChargeAttempt.decided_at, ChargeAttempt.id)
+    )
+    # The latest failure of each says how it stands.
+    latest = {invoice.id: (invoice, attempt, kind) for invoice, attempt, kind in session.execute(query)}
+    live = under_way(session, latest)
+    return [
+        RecoveryLine(
+            invoice_id=invoice.id,
+            agreement_id=invoice.contract_id or "",
+            member_id=invoice.member_id,
+            amount_cents=invoice.amount_cents,
+            due_on=invoice.due_date,
+            since=business_date(attempt.decided_at or attempt.created_at, location.zone),
+            failure=verdict_of(attempt, kind).decline_class.value,
+            next_step=UNDER_WAY if invoice.id in live else INVITE_AGAIN,
+            next_on=None,
+        )
+        for invoice, attempt, kind in latest.values()
+    ]
 
 
 def stop_recovery(context: Context, invoice_id: str, actor: str) -> None:

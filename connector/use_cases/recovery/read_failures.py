@@ -12,18 +12,22 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from connector.billing.clinics import Location
-from connector.billing.collecting.charges import LIVE_ATTEMPT, AttemptState, Charge, ChargeAttempt, Origin
+from connector.billing.collecting.charges import ABANDONED, LIVE_ATTEMPT, AttemptState, Charge, ChargeAttempt, Origin
 from connector.billing.collecting.declines import DeclineClass, Verdict
 from connector.billing.collecting.dunning import Failure, attempts_allowed, technical_retry_at
 from connector.billing.collecting.recovery import Recovery
 from connector.billing.invoices import Invoice
 from connector.billing.members import MethodKind, PaymentMethod
 from connector.clock import business_date
-from connector.use_cases.collection.collect_charge import ABANDONED
+from connector.messaging.kinds import MessageKind
+from connector.messaging.models import Message
 from connector.use_cases.recovery.heed_failure import verdict_of
 
 NETWORK_WINDOW = timedelta(days=30)
 """Card networks count attempts over so many days."""
+
+REMINDERS = (MessageKind.PAYMENT_FAILED, MessageKind.PAYMENT_FAILED_AGAIN, MessageKind.FINAL_NOTICE)
+"""What tells a payer that an invoice is unpaid."""
 
 _NOBODY_REFUSED = (DeclineClass.TECHNICAL, DeclineClass.ACCOUNT_LIMIT)
 
@@ -40,7 +44,7 @@ class Unpaid:
     method: PaymentMethod | None
     """What the payer can be charged with now."""
     tried_again: bool
-    """Whether more than one attempt was made, so that messages may say so."""
+    """Whether another attempt has failed that the payer was not told of yet, so that the next message says so."""
     repeat_at: datetime | None
     """When an attempt that failed for technical reasons is repeated; nothing else is done until then."""
 
@@ -49,8 +53,9 @@ def read_unpaid(session: Session, location: Location, rows: Sequence[tuple[Recov
     """The invoices with the present state of their attempts; none of them may have one under way."""
     tries = _tries(session, [invoice.id for _, invoice in rows])
     methods = _usable(session, {invoice.member_id for _, invoice in rows})
+    told = _told(session, [invoice.id for _, invoice in rows])
     return [
-        _unpaid(location, recovery, invoice, tries[invoice.id], methods.get(invoice.member_id))
+        _unpaid(location, recovery, invoice, tries[invoice.id], methods.get(invoice.member_id), told.get(invoice.id))
         for recovery, invoice in rows
     ]
 
@@ -107,10 +112,27 @@ def _usable(session: Session, member_ids: Collection[str]) -> dict[str, PaymentM
     return {method.member_id: method for method in session.scalars(query)}
 
 
+def _told(session: Session, invoice_ids: Collection[str]) -> dict[str, datetime]:
+    """When the payer of each invoice was last told that it is unpaid."""
+    query = (
+        select(Message.subject_id, func.max(Message.created_at))
+        .where(Message.subject_id.in_(invoice_ids), Message.kind.in_(REMINDERS))
+        .group_by(Message.subject_id)
+    )
+    return dict(session.execute(query).all())
+
+
 def _unpaid(
-    location: Location, recovery: Recovery, invoice: Invoice, tries: Sequence[Try], method: PaymentMethod | None
+    location: Location,
+    recovery: Recovery,
+    invoice: Invoice,
+    tries: Sequence[Try],
+    method: PaymentMethod | None,
+    told: datetime | None,
 ) -> Unpaid:
-    again = sum(attempt.sent_at is not None for attempt, _ in tries) > 1
+    sent = [attempt.sent_at for attempt, _ in tries if attempt.sent_at is not None]
+    # Nobody is told anything while an attempt is under way, so one that was sent later has also failed later.
+    again = len(sent) > 1 and (told is None or max(sent) > told)
     last, last_method = tries[-1] if tries else (None, None)
     charged = method or last_method
     is_card = charged is None or charged.kind is MethodKind.CARD

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import update
+from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
 from connector.billing.clinics import Location
@@ -39,6 +39,13 @@ def end_recovery(session: Session, invoice_id: str, because: str, now: datetime)
         end(session, kind, invoice_id, because, now)
 
 
+def left_to_a_person() -> Select[str]:
+    """Ids of the invoices that nothing may collect by itself: their payers had the money fetched back."""
+    return select(Recovery.invoice_id).where(Recovery.ended_because == DISPUTED)
+
+
 PAID = "paid"
 FINISHED = "finished"
 """All steps were made without success."""
+DISPUTED = "disputed"
+"""Whoever had the money fetched back is spoken to by a person, and not debited again."""

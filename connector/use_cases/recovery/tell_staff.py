@@ -1,4 +1,7 @@
-"""Tell the practice's staff about unpaid invoices, in the caller's unit of work: one message for a location and day."""
+"""Tell the practice's staff what a person has to clear up, in the caller's unit of work.
+
+Unpaid invoices are one message for a location and day; each payment that nobody owed is a message of its own.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from connector.billing.clinics import Location
+from connector.billing.invoices import Invoice
 from connector.clock import business_date, day_bounds
 from connector.messaging.kinds import MessageKind
 from connector.messaging.models import Message, MessageState
@@ -45,6 +49,11 @@ def tell_staff(session: Session, location: Location, invoice_ids: Collection[str
         earliest,
         invoice_ids=" ".join(dict.fromkeys(invoice_ids)),
     )
+
+
+def tell_surplus(session: Session, location: Location, invoice: Invoice, payment_id: str, now: datetime) -> None:
+    """Money of this payment is here, though the invoice is void or paid in another way: somebody decides about it."""
+    queue_message(session, location, MessageKind.KEPT_TOO_MUCH, invoice.id, payment_id, now)
 
 
 def _is_free(session: Session, location: Location, day: date) -> bool:

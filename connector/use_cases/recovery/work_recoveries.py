@@ -33,7 +33,7 @@ from connector.use_cases.collection.plan_attempts import debit_days, plan_again
 from connector.use_cases.context import Context
 from connector.use_cases.members.end_contracts import close_contract
 from connector.use_cases.messages.queue_message import queue_message
-from connector.use_cases.recovery.read_failures import Unpaid, may_try, read_unpaid, under_way
+from connector.use_cases.recovery.read_failures import REMINDERS, Unpaid, may_try, read_unpaid, under_way
 from connector.use_cases.recovery.recover import FINISHED
 from connector.use_cases.recovery.tell_staff import tell_staff
 
@@ -41,9 +41,6 @@ log = structlog.get_logger()
 
 BATCH = 200
 """Invoices per unit of work."""
-
-REMINDERS = (MessageKind.PAYMENT_FAILED, MessageKind.PAYMENT_FAILED_AGAIN, MessageKind.FINAL_NOTICE)
-"""Of these nobody gets more than one on a day, however many invoices are unpaid."""
 
 Agreement = Contract | PaymentPlan
 _SETTLED = (InvoiceStatus.COMPLETED, InvoiceStatus.CANCELLED, InvoiceStatus.EXPIRED)
@@ -117,7 +114,7 @@ class _Round:
     _debits: defaultdict[str, set[date]] = field(init=False)
     """Days on which each payer is debited anyhow."""
     _reminded: set[str] = field(init=False)
-    """Payers who have had their reminder for today."""
+    """Payers who have had their reminder for today: it is one a day, however many invoices are unpaid."""
     _for_staff: list[str] = field(default_factory=list)
 
     def work(self, rows: Sequence[tuple[Recovery, Invoice]]) -> None:

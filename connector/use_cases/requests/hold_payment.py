@@ -15,6 +15,7 @@ from connector.billing.activity import remember
 from connector.billing.agreements.asking import chargeable, described
 from connector.billing.agreements.hold_rules import OPEN_REQUEST, charge_id_of
 from connector.billing.agreements.payment_requests import HoldStatus, PaymentHold
+from connector.billing.clinics import Location
 from connector.billing.members import Member, MethodKind, PaymentMethod
 from connector.billing.processor import AuthorisedMethod, ChargeReport, ChargeStatus
 from connector.clock import business_date
@@ -27,6 +28,7 @@ from connector.use_cases.collection.plan_attempts import payers
 from connector.use_cases.context import Context
 from connector.use_cases.messages.queue_message import queue_message
 from connector.use_cases.payment_plans.agree_payment_plan import payer_and_location
+from connector.use_cases.practice.location_settings import require_active
 from connector.use_cases.requests.settle_hold import find_hold, settle_hold
 
 log = structlog.get_logger()
@@ -74,14 +76,15 @@ def request_hold(context: Context, member_id: str, amount: Money, actor: str, de
 def authorise_hold(context: Context, hold_id: str, method_id: str, return_url: str = "") -> ChargeReport:
     """Hold the amount on this card. With `return_url` the payer is present and may be sent to a page of their bank.
 
-    Raises DomainError for a bank account or a request that is over, and EdgeError when Stripe gives no clear answer:
-    `work_holds` asks again.
+    Raises DomainError for a bank account, a request that is over or a paused location, and EdgeError when Stripe gives
+    no clear answer: `work_holds` asks again.
     """
     now = context.clock.now()
     with context.database.unit_of_work() as session:
         hold = find_hold(session, hold_id)
         if hold.status not in OPEN_REQUEST or hold.expires_at <= now:
             raise DomainError(f"The hold {hold_id} is {_told(hold, over=hold.expires_at <= now)}: no card is needed.")
+        require_active(session.get_one(Location, hold.location_id))
         method = session.get(PaymentMethod, method_id)
         if method is None or method.member_id != hold.member_id or not method.usable:
             raise DomainError("This payment method cannot be used: give another card.")

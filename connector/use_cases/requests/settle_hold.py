@@ -32,6 +32,7 @@ from connector.use_cases.collection.collect_charge import ASK_AGAIN_AFTER
 from connector.use_cases.collection.settle_charge import PAYER_CHECK_AFTER, settle_charge
 from connector.use_cases.context import Context
 from connector.use_cases.invoices.issue import Draft, cancel, issue
+from connector.use_cases.practice.location_settings import require_active
 
 log = structlog.get_logger()
 
@@ -58,6 +59,7 @@ def capture_hold(context: Context, hold_id: str, amount: Money | None, actor: st
         if wanted > hold.amount:
             raise DomainError(f"The hold {hold_id} is of {hold.amount}: no more than that can be captured.")
         location = session.get_one(Location, hold.location_id)
+        require_active(location)
         _invoice(session, location, hold, wanted, now)
         remember(session, hold_id, "Hold Captured", now, location_id=location.id, actor=actor, cents=wanted.cents)
     return take(context, hold_id)

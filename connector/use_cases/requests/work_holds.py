@@ -11,12 +11,13 @@ from connector.billing.activity import CONNECTOR, remember
 from connector.billing.agreements.hold_rules import OPEN_REQUEST, UNDER_WAY, check_at
 from connector.billing.agreements.payment_requests import HoldStatus, PaymentHold
 from connector.billing.clinics import Location
+from connector.billing.collecting.charges import ABANDONED
 from connector.billing.links import LinkKind, end
 from connector.billing.processor import ChargeReport, ChargeStatus
 from connector.clock import business_date
 from connector.errors import EdgeError, InvariantBroken, OutcomeUnknown, Rejected
 from connector.messaging.kinds import MessageKind
-from connector.use_cases.collection.collect_charge import ABANDONED, ASK_AGAIN_AFTER
+from connector.use_cases.collection.collect_charge import ASK_AGAIN_AFTER
 from connector.use_cases.collection.settle_charge import PAYER_CHECK_AFTER
 from connector.use_cases.context import Context
 from connector.use_cases.messages.queue_message import queue_message

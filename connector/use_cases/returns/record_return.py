@@ -24,9 +24,11 @@ from connector.billing.collecting.charges import (
     ReturnedPayment,
     ReturnKind,
 )
-from connector.billing.invoices import Invoice
+from connector.billing.collecting.recovery import Recovery
+from connector.billing.invoices import VOID, Invoice
 from connector.billing.members import MethodKind
 from connector.billing.processor import ReturnReport, ReturnState
+from connector.clock import business_date
 from connector.errors import InvariantBroken
 from connector.ledger import recipes
 from connector.ledger.journal import Booking, post
@@ -36,7 +38,8 @@ from connector.use_cases.collection.settle_charge import mark_overdue, settle_ch
 from connector.use_cases.context import Context
 from connector.use_cases.members.suspend_member import suspend
 from connector.use_cases.recovery.heed_failure import heed_dispute
-from connector.use_cases.recovery.recover import end_recovery
+from connector.use_cases.recovery.recover import DISPUTED, begin_recovery, end_recovery
+from connector.use_cases.returns.refundable import kept
 from connector.use_cases.returns.reverse_write_backs import reversals
 from connector.use_cases.returns.undo_return import is_undone, undo_return
 
@@ -44,8 +47,6 @@ log = structlog.get_logger()
 
 AT_BANK = "bank:"
 """How the ids of returns begin that the practice made from its own bank account; Stripe knows nothing of them."""
-DISPUTED = "disputed"
-"""Why a recovery has ended: whoever had the money fetched back is spoken to by a person, and not debited again."""
 
 _RECIPES = {ReturnKind.REFUND: recipes.refund, ReturnKind.DISPUTE: recipes.dispute}
 
@@ -145,16 +146,23 @@ def _record(session: Session, context: Context, report: ReturnReport, now: datet
 
 
 def _reopen(session: Session, context: Context, location: Location, payment: Payment) -> None:
-    """The invoice of a disputed payment is owed again.
+    """The invoice of a disputed payment is owed again, unless it is void or other money of it is still here.
 
     A bank debit that was fetched back cannot be contested, so its membership pauses until a person has spoken to the
     payer.
     """
     now = context.clock.now()
     invoice = session.get_one(Invoice, payment.invoice_id)
+    if invoice.status in VOID or kept(session, invoice) >= invoice.amount_cents:
+        return
     mark_overdue(session, location, invoice, context)
     session.flush()
+    # Also where nothing is retried, e.g. after a cancellation, the row says that a person decides.
+    begin_recovery(session, location, invoice.id, business_date(now, location.zone))
+    session.flush()
     end_recovery(session, invoice.id, DISPUTED, now)
+    # Also one that had ended in another way before the invoice was paid.
+    session.get_one(Recovery, invoice.id).ended_because = DISPUTED
     contract = session.get(Contract, invoice.contract_id) if invoice.contract_id else None
     if payment.method_kind is MethodKind.BECS and contract and contract.status in BILLABLE and not contract.ends_on:
         suspend(session, contract, now, CONNECTOR)

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from connector.billing.collecting.charges import Payment, ReturnedPayment, UndoneReturn
 from connector.billing.prices.shares import apportion
 from connector.ledger.write_back.models import Leg, WriteBack
-from connector.ledger.write_back.queue import Order
+from connector.ledger.write_back.queue import Order, step
 from connector.ledger.write_back.reference import reversal_reference, undone_reference
+from connector.ledger.write_back.states import WriteBackState
 from connector.money import Money
 
 WithPatient = tuple[Order, str | None]
+
+CANCELLED_OUT = "The money came again before the reversal was entered: the two cancel out, so enter neither."
+"""Why a reversal that was refused, and what was to take it back, are closed. Neither stands in the practice system."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,8 @@ class _Standing:
     def entry_over(self, cents: int) -> WriteBack:
         """The entry that a reversal of so much takes back: a restored one of just that amount, else the original."""
         taken = {row.reverses_id for row in self.reversed}
-        whole = [row for row in self.restored if row.amount_cents == cents and row.id not in taken]
+        there = [row for row in self.restored if row.reason != CANCELLED_OUT]
+        whole = [row for row in there if row.amount_cents == cents and row.id not in taken]
         return whole[-1] if whole else self.original
 
 
@@ -47,7 +53,7 @@ def reversals(session: Session, payment: Payment, returned: ReturnedPayment) -> 
     standing = _standing(session, payment)
     left = [person.left for person in standing]
     # A fee that the patient bore is not in any ledger; its part of the return is not taken back from one.
-    fee = payment.amount_cents - _sum(person.original for person in standing)
+    fee = max(0, _left_before(session, payment, returned) - sum(left))
     parts = apportion(min(returned.amount_cents, sum(left) + fee), [*left, fee])[: len(left)]
     return [_reversal(person, returned, cents) for person, cents in zip(standing, parts, strict=True) if cents]
 
@@ -80,6 +86,29 @@ def restorations(session: Session, returned: ReturnedPayment, undone: UndoneRetu
         )
         for row in rows
     ]
+
+
+def cancel_out(session: Session, returned: ReturnedPayment, undone: UndoneReturn, now: datetime) -> None:
+    """Close each reversal that was refused, and was not typed in either, together with what was to take it back."""
+    rows = session.scalars(select(WriteBack).where(WriteBack.source_id.in_((returned.id, undone.id)))).all()
+    again = {row.reverses_id: row for row in rows if row.source_id == undone.id}
+    for row in rows:
+        # One that is refused only later stays a person's matter, and so does its restoration.
+        if row.source_id == returned.id and row.state is WriteBackState.REJECTED and row.id in again:
+            for half in (row, again[row.id]):
+                step(session, half, WriteBackState.RECORDED, now, reason=CANCELLED_OUT)
+
+
+def _left_before(session: Session, payment: Payment, returned: ReturnedPayment) -> int:
+    """Cents of the payment that no other return has taken."""
+    others = select(ReturnedPayment.id).where(
+        ReturnedPayment.payment_id == payment.id, ReturnedPayment.id != returned.id
+    )
+    gone = session.scalar(select(func.sum(ReturnedPayment.amount_cents)).where(ReturnedPayment.id.in_(others)))
+    back = session.scalar(
+        select(func.sum(UndoneReturn.amount_cents)).where(UndoneReturn.returned_payment_id.in_(others))
+    )
+    return payment.amount_cents - (gone or 0) + (back or 0)
 
 
 def _standing(session: Session, payment: Payment) -> list[_Standing]:

@@ -13,7 +13,7 @@ from connector import ids
 from connector.billing.activity import remember
 from connector.billing.clinics import Location
 from connector.billing.collecting.charges import Payment, ReturnedPayment, ReturnKind, UndoneReturn
-from connector.billing.invoices import UNPAID, Invoice, InvoiceStatus
+from connector.billing.invoices import UNPAID, VOID, Invoice, InvoiceStatus
 from connector.billing.processor import MoneyBack
 from connector.ledger import recipes
 from connector.ledger.journal import Booking, post
@@ -24,7 +24,9 @@ from connector.use_cases.collection.plan_attempts import withdraw
 from connector.use_cases.collection.settle_charge import mark_paid
 from connector.use_cases.context import Context
 from connector.use_cases.recovery.recover import PAID, end_recovery
-from connector.use_cases.returns.reverse_write_backs import restorations
+from connector.use_cases.recovery.tell_staff import tell_surplus
+from connector.use_cases.returns.refundable import kept
+from connector.use_cases.returns.reverse_write_backs import cancel_out, restorations
 
 log = structlog.get_logger()
 
@@ -57,25 +59,29 @@ def undo_return(session: Session, context: Context, returned: ReturnedPayment, b
     entry = recipes.return_undone(undone.id, Money(undone.amount_cents, undone.currency), back.fee)
     post(session, [Booking(entry, location.id, undone.business_date)], now)
     enqueue(session, restorations(session, returned, undone), now)
+    cancel_out(session, returned, undone, now)
     if returned.kind is ReturnKind.DISPUTE:
         _owed_no_more(session, context, location, payment)
     log.info("return.undone", payment_id=payment.id, kind=returned.kind.value, cents=undone.amount_cents)
 
 
 def _owed_no_more(session: Session, context: Context, location: Location, payment: Payment) -> None:
-    """The dispute had reopened the invoice. If it is being paid in another way meanwhile, a person has to decide."""
+    """The dispute had reopened the invoice. If it is void, or is being paid in another way, a person has to decide."""
     now = context.clock.now()
     invoice = session.get_one(Invoice, payment.invoice_id)
     if invoice.status in UNPAID and withdraw(session, invoice.id, now):
         mark_paid(session, context, location, invoice)
         return
+    if invoice.status is InvoiceStatus.COMPLETED and kept(session, invoice) <= invoice.amount_cents:
+        return
     if invoice.status is not InvoiceStatus.PROCESSING:
         end_recovery(session, invoice.id, PAID, now)
-    log.warning("invoice.paid_twice", invoice_id=invoice.id, payment_id=payment.id)
+    log.warning("invoice.paid_without_debt", invoice_id=invoice.id, payment_id=payment.id)
+    tell_surplus(session, location, invoice, payment.id, now)
     remember(
         session,
         payment.member_id,
-        "Invoice Paid Twice",
+        "Void Invoice Paid" if invoice.status in VOID else "Invoice Paid Twice",
         now,
         location_id=location.id,
         invoice_id=invoice.id,

@@ -23,6 +23,11 @@ BY_HAND = ("member_id", "agreement_id", "what")
 
 Row = dict[str, Any]
 
+_INVITE = (
+    "ask the payer to sign up there with `connector patient-links send CONTRACT`, whose id `connector members list` "
+    "shows there"
+)
+
 _OVER = (HoldStatus.CAPTURED, HoldStatus.RELEASED, HoldStatus.EXPIRED, HoldStatus.FAILED)
 
 
@@ -39,13 +44,16 @@ def _contracts(snapshot: Snapshot) -> Iterator[Row]:
     here = Contract.location_id == snapshot.location.id
     methods = select(PaymentMethod.member_id).where(PaymentMethod.usable.is_(True))
     held = select(Cover.contract_id).where(Cover.position == Position.HOLDER, Cover.until_period.is_(None))
-    is_live = Contract.status.in_(BILLABLE) | Contract.id.in_(snapshot.exported)
+    # What nobody had accepted is cancelled by the stop.
+    cancelled = (Contract.status == AgreementStatus.CANCELLED) & Contract.id.in_(snapshot.exported)
+    waits = Contract.status.in_(NOT_BEGUN) | cancelled
+    is_live = (Contract.status.in_(BILLABLE) | Contract.id.in_(snapshot.exported)) & ~waits
     paused = (Contract.status == AgreementStatus.SUSPENDED) & Contract.id.not_in(snapshot.exported)
     for condition, what in (
         (is_live & Contract.ends_on.is_not(None), "under notice, so it is not in members.csv"),
         (paused, "suspended by staff, so it is not in members.csv"),
-        (Contract.status.in_(NOT_BEGUN), "not signed yet: the import invites the payer again"),
-        (is_live & Contract.member_id.not_in(methods), "no payment method that can be charged: the payer must sign up"),
+        (waits, f"not signed yet: {_INVITE}"),
+        (is_live & Contract.member_id.not_in(methods), f"no payment method that can be charged: {_INVITE}"),
         (is_live & Contract.id.not_in(held), "the account holder is not covered, so it is not in members.csv"),
     ):
         for contract in snapshot.session.scalars(

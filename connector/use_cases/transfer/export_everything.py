@@ -208,13 +208,18 @@ arrive; by-hand.csv lists them.
 TO GO ON ELSEWHERE, with the same account at Stripe
 1. Add the location with the settings that tables/location.csv shows. Secrets of connections are not in these files.
 2. Add each plan: connector plans add NAME --location SLUG --file plans/NN-name.toml
-   The first line of each document is the name of the plan.
+   The first line of each document is the name of the plan. Where the location has a plan of that name already, as
+   each new one has its starter plans, give it these terms: connector plans edit NAME --location SLUG --file ...
 3. connector import-members members.csv --location SLUG --no-invite
 4. connector import-payment-plans payment-plans.csv --location SLUG
 5. Settle what by-hand.csv lists, and link the members to their patients.
 Repeating 3 and 4 changes nothing. Those who have a payment method are charged from the day in next_due, and nobody
-who has one is sent anything. What is owed (balance) is asked for by link; it is never charged by itself.
+who has one is sent anything. What is owed (balance) is never charged by itself: with --no-invite in step 3 nobody is
+asked for it before you send the link, with `connector patient-links send` and the id from `connector payment-requests
+list`; without --no-invite each payer is asked by message.
 Uses of benefits, promo codes and referrals are in the tables, but are not imported.
+The practice system keeps the entries that this installation has made. Where its reports call one "not_expected_in_pms",
+the new installation does not know it: remove it only if nobody knows it, also not here (tables/write_back.csv).
 
 THE FORM OF THE FILES
 UTF-8, comma separated, lines end in CR LF, quoted as in RFC 4180. Instants are in UTC, dates are of the location.

@@ -59,6 +59,11 @@ class Snapshot:
         also = NOT_BEGUN if kind is Contract else (AgreementStatus.SUSPENDED,)
         return row.id in self.exported or row.status in (*BILLABLE, *also)
 
+    def begun(self, contract: Contract) -> bool:
+        """Whether the payer has accepted the contract: what an earlier export has cancelled nobody had."""
+        cancelled = contract.status is AgreementStatus.CANCELLED and contract.id in self.exported
+        return contract.status not in NOT_BEGUN and not cancelled
+
     def next_due(self, plan: PaymentPlan) -> date | None:
         """When the next instalment of a plan falls due, after a pause, too; None when all are invoiced."""
         if plan.next_due is None or plan.next_number > plan.instalment_count:
@@ -179,21 +184,35 @@ def _people(snapshot: Snapshot, member_ids: Collection[str]) -> dict[str, Member
 
 def _row(snapshot: Snapshot, page: _Page, contract: Contract, cover: Cover, plan: str) -> Row:
     member = page.members[cover.member_id]
+    # Somebody who has not accepted signs there like anybody who joins, unless they were members before.
+    joins = not snapshot.begun(contract) and not contract.adopted
+    since = cover.starts_on if cover.starts_on and cover.starts_on <= snapshot.today and not joins else ""
     row = _person(member) | {
         "plan": plan,
         "frequency": contract.frequency,
         "currency": contract.currency,
         "price": Money(cover.price_cents, contract.currency).decimal,
-        "member_since": cover.starts_on if cover.starts_on and cover.starts_on <= snapshot.today else "",
+        "member_since": since,
     }
     if cover.member_id != contract.member_id:
         return row | {"holder": file_id(page.members[contract.member_id])}
-    next_due = contract.next_due
-    if next_due is None and contract.adopted and contract.anchor and contract.anchor >= snapshot.today:
-        next_due = contract.anchor
-    begins = contract.anchor if contract.next_due and contract.anchor and contract.anchor <= contract.next_due else None
-    dates = {"next_due": next_due, "cycle_from": begins, "lock_in_until": contract.lock_in_until}
-    return row | dates | _money(page, member, contract.currency)
+    money = _money(page, member, contract.currency)
+    if not snapshot.begun(contract):
+        # With a payment method the import would start what was not accepted.
+        money |= {"stripe_payment_method": "", "stripe_mandate": ""}
+    return row | _dates(snapshot, contract) | money
+
+
+def _dates(snapshot: Snapshot, contract: Contract) -> Row:
+    """When the contract goes on; blank for one that was to begin before today, which the import would refuse."""
+    next_due, anchor = contract.next_due, contract.anchor
+    if not snapshot.begun(contract):
+        next_due = next_due if contract.adopted and next_due and next_due >= snapshot.today else None
+    if next_due is None:
+        ahead = contract.adopted and anchor and anchor >= snapshot.today
+        return {"next_due": anchor if ahead else None, "lock_in_until": contract.lock_in_until}
+    begins = anchor if anchor and anchor <= next_due else None
+    return {"next_due": next_due, "cycle_from": begins, "lock_in_until": contract.lock_in_until}
 
 
 def _money(page: _Page, member: Member, currency: str) -> Row:

@@ -64,6 +64,10 @@ class ImportReport:
     """Unchanged rows that say something else than what is stored."""
     to_invite: list[str] = field(default_factory=list)
     """Contracts whose members have not been invited yet, also by an earlier run that was cut short."""
+    asked: list[str] = field(default_factory=list)
+    """Payment requests for the balances of new members, whose messages are queued."""
+    not_asked: list[str] = field(default_factory=list)
+    """Those that nobody was told of, because the members are not to be written to."""
     to_adopt: list[Adoption] = field(default_factory=list)
     """Payment methods at Stripe that are to start pending contracts."""
 
@@ -98,6 +102,7 @@ def import_members(
     """Import the good rows of a CSV file; importing it again changes nothing. Makes no outside call and sends nothing.
 
     `plan_name` and `frequency` are for rows that name none; `progress` is told the rows done after each batch.
+    `invite`: whether members may be written to; the messages that ask for their balances are queued then.
     Raises DomainError for an unknown location or plan, and for a file that cannot be read as a whole.
     """
     offer = _offer(context, location_slug, plan_name)
@@ -209,7 +214,7 @@ def _import(context: Context, run: _Run, rows: Sequence[MemberRow]) -> None:
                     signed.append((row, new.members[-1].id, contract_id))
                 except BadCell as bad:
                     refusals.append(RefusedRow(row.line, bad.column, bad.reason))
-            new.store(session, run.offer)
+            new.store(session, run.offer, ask=run.invite)
             waiting = _waiting(session, run.offer, unchanged)
             plan = run.offer.plans[""][0].name if "" in run.offer.plans else ""
             differing = differences(session, location, unchanged, plan)
@@ -222,6 +227,7 @@ def _import(context: Context, run: _Run, rows: Sequence[MemberRow]) -> None:
     report.unchanged += len(unchanged)
     report.refusals += refusals
     report.differences += differing
+    (report.asked if run.invite else report.not_asked).extend(request.id for request in new.requests)
     for row, member_id, contract_id in signed:
         _hand_over(run, row, member_id, contract_id, may_invite=contract_id is not None)
     for row in unchanged:

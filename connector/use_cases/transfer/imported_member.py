@@ -25,10 +25,12 @@ from connector.billing.offers.plans import MembershipPlan, PlanVersion
 from connector.billing.prices.pricing import LineKind, Position, PricedLine
 from connector.clock import day_bounds
 from connector.errors import DomainError
+from connector.messaging.kinds import MessageKind
 from connector.money import Money
 from connector.use_cases.invoices.issue import Draft, issue
 from connector.use_cases.members.draft_contract import draft_contract, draft_cover
 from connector.use_cases.members.enrol_dependent import PEOPLE_MAX
+from connector.use_cases.messages.queue_message import queue_message
 
 BALANCE = "Balance brought forward"
 NO_HOLDER = "The account holder is not among the members: correct the id, or the holder's own row."
@@ -63,6 +65,8 @@ class NewRows:
     covers: list[Cover] = field(default_factory=list)
     balances: list[tuple[str, int]] = field(default_factory=list)
     """Who owes how many cents."""
+    requests: list[InstantPayment] = field(default_factory=list)
+    """By which the balances are asked for, once they are stored."""
     _joined: dict[str, int] = field(default_factory=dict)
 
     def add(self, offer: Offer, row: MemberRow, household: Household | None) -> str | None:
@@ -82,17 +86,20 @@ class NewRows:
             self.balances.append((member.id, row.balance_cents))
         return contract.id if contract else None
 
-    def store(self, session: Session, offer: Offer) -> None:
-        """Write it all, in the caller's unit of work."""
+    def store(self, session: Session, offer: Offer, *, ask: bool) -> None:
+        """Write it all, in the caller's unit of work, and where wanted `ask` by message for what is owed."""
         for rows in (self.members, self.contracts, self.covers):
             session.add_all(rows)
             session.flush()
-        requests = [_request(offer, member_id) for member_id, _ in self.balances]
-        session.add_all(requests)
+        self.requests = [_request(offer, member_id) for member_id, _ in self.balances]
+        session.add_all(self.requests)
         session.flush()
-        drafts = [_draft(offer, request, cents) for request, (_, cents) in zip(requests, self.balances, strict=True)]
+        owed = list(zip(self.requests, self.balances, strict=True))
+        drafts = [_draft(offer, request, cents) for request, (_, cents) in owed]
         issue(session, offer.location, drafts, offer.now)
-        for member_id, cents in self.balances:
+        for request, (member_id, cents) in owed:
+            if ask:
+                _ask(session, offer, request, cents)
             remember(
                 session, member_id, "Balance Brought Forward", offer.now, location_id=offer.location.id, cents=cents
             )
@@ -195,6 +202,22 @@ def _request(offer: Offer, member_id: str) -> InstantPayment:
         status=RequestStatus.ACTIVE,
         expires_at=until,
         created_at=offer.now,
+    )
+
+
+def _ask(session: Session, offer: Offer, request: InstantPayment, cents: int) -> None:
+    queue_message(
+        session,
+        offer.location,
+        MessageKind.PAYMENT_REQUEST,
+        request.id,
+        "imported",
+        offer.now,
+        member_id=request.member_id,
+        urgent=True,
+        is_plan=False,
+        amount_cents=cents,
+        due_on=offer.today.isoformat(),
     )
 
 

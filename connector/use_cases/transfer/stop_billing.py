@@ -25,6 +25,8 @@ from connector.errors import DomainError
 from connector.use_cases.members.memberships import NOT_BEGUN
 
 EXPORTED = "Exported"
+_GOES_ON_HERE = (EXPORTED, "Membership Reactivated", "Payment Plan Resumed")
+"""The latest of these says where an agreement goes on."""
 NEVER = date(2999, 12, 31)
 """The end of a payment plan's pause that ends only when a person resumes it."""
 BATCH = 1_000
@@ -70,6 +72,34 @@ def exported(session: Session, location_ids: Collection[str]) -> frozenset[str]:
     )
     query = select(Activity.subject_id).where(Activity.sequence.in_(latest), Activity.action == EXPORTED)
     return frozenset(session.scalars(query))
+
+
+def refuse_exported(session: Session, subject_id: str, kind: str, instead: str = "") -> None:
+    """Raise DomainError for an agreement that was exported and stopped here: two installations would charge for it.
+
+    `kind`: what it is called; `instead`: how a person insists, where that is possible.
+    """
+    latest = (
+        select(Activity.action)
+        .where(Activity.subject_id == subject_id, Activity.action.in_(_GOES_ON_HERE))
+        .order_by(Activity.sequence.desc())
+        .limit(1)
+    )
+    if session.scalar(latest) == EXPORTED:
+        raise _handed_over(f"The {kind} {subject_id}", instead)
+
+
+def refuse_exported_location(session: Session, location: Location) -> None:
+    """Raise DomainError for a location with agreements that were exported and have not gone on here since."""
+    if exported(session, [location.id]):
+        raise _handed_over(f"The location {location.slug!r}", "if it is to go on here after all, add --override")
+
+
+def _handed_over(what: str, instead: str) -> DomainError:
+    return DomainError(
+        f"{what} was handed over by `connector export --and-stop`, and the new installation charges for it now: "
+        f"look there first{'; ' + instead if instead else ', and change it there'}."
+    )
 
 
 def stop_billing(session: Session, location_ids: Collection[str], now: datetime, actor: str) -> int:

@@ -56,18 +56,27 @@ class Headers:
 
 
 class LimitedLinks:
-    """Refuses requests to link pages above the budget of their address."""
+    """Refuses requests to link pages above the budget of their address, and counts those that find nothing."""
 
     def __init__(self, app: ASGIApp, *, limit: RateLimit) -> None:
         self._app = app
         self._limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        counts = scope["type"] == "http" and scope["path"].startswith(LINK_PATH)
-        if counts and not self._limit.allows(client_of(HTTPConnection(scope))):
-            await PlainTextResponse(TOO_MANY, 429, {"Retry-After": "60"})(scope, receive, send)
-        else:
+        if scope["type"] != "http" or not scope["path"].startswith(LINK_PATH):
             await self._app(scope, receive, send)
+            return
+        client = client_of(HTTPConnection(scope))
+
+        async def heeded(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] == 404:
+                self._limit.failed(client)
+            await send(message)
+
+        if self._limit.allows(client):
+            await self._app(scope, receive, heeded)
+        else:
+            await PlainTextResponse(TOO_MANY, 429, {"Retry-After": "60"})(scope, receive, send)
 
 
 async def limited_body(request: Request, most: int) -> bytes:

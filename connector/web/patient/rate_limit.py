@@ -1,4 +1,8 @@
-"""How many requests one address, and all together, may send: buckets that fill up again with time, in memory only."""
+"""How many requests an address and its network may send: buckets that fill up again with time, in memory only.
+
+What fails, because its token is not known, counts for all addresses together. That budget shuts out only addresses that
+have failed themselves: however many of them guess, whoever comes with a good link is let in.
+"""
 
 from __future__ import annotations
 
@@ -19,59 +23,83 @@ class Budget:
     per_minute: int
 
 
-ONE_CLIENT = Budget(burst=60, per_minute=30)
-ALL_CLIENTS = Budget(burst=1_000, per_minute=1_000)
+Client = tuple[str, ...]
+"""Where a request comes from: an address of IPv4, or the networks of an address of IPv6, the smallest first."""
+
+CLIENT_BUDGETS = (Budget(burst=60, per_minute=30), Budget(burst=300, per_minute=150))
+"""Of a household; and of the network that a provider gives out as one, which has 65,536 networks of households."""
+FAILURES = Budget(burst=1_000, per_minute=1_000)
+"""Of all together."""
 CLIENTS_MAX = 10_000
-"""Addresses that are remembered; the one not seen for longest is forgotten first."""
+"""Addresses and networks that are remembered; the one not seen for longest is forgotten first."""
 
 
 class RateLimit:
     """Counts requests. An address that is over its budget takes nothing from the others'."""
 
-    def __init__(self, clock: Clock, one: Budget = ONE_CLIENT, together: Budget = ALL_CLIENTS) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._one = one
-        self._together = _Bucket(together, clock.now().timestamp())
-        self._clients: OrderedDict[str, _Bucket] = OrderedDict()
+        self._failures = _Bucket(FAILURES, self._now())
+        self._places: OrderedDict[str, _Bucket] = OrderedDict()
 
-    def allows(self, client: str) -> bool:
-        """Count one request of that address."""
-        now = self._clock.now().timestamp()
-        bucket = self._clients.pop(client, None) or _Bucket(self._one, now)
-        self._clients[client] = bucket
-        if len(self._clients) > CLIENTS_MAX:
-            self._clients.popitem(last=False)
-        return bucket.take(now) and self._together.take(now)
+    def allows(self, client: Client) -> bool:
+        """Count one request from there."""
+        now = self._now()
+        buckets = [self._bucket(place, budget, now) for place, budget in zip(client, CLIENT_BUDGETS, strict=False)]
+        if buckets[0].failed and self._failures.is_empty(now):
+            return False
+        return all(bucket.take(now) for bucket in buckets)
+
+    def failed(self, client: Client) -> None:
+        """Count a request from there that has asked for what there is not."""
+        now = self._now()
+        self._failures.take(now)
+        self._bucket(client[0], CLIENT_BUDGETS[0], now).failed = True
+
+    def _bucket(self, place: str, budget: Budget, now: float) -> _Bucket:
+        bucket = self._places.pop(place, None) or _Bucket(budget, now)
+        self._places[place] = bucket
+        if len(self._places) > CLIENTS_MAX:
+            self._places.popitem(last=False)
+        return bucket
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
 
 
 class _Bucket:
     """What is left of a budget."""
 
-    __slots__ = ("_at", "_budget", "_left")
+    __slots__ = ("_at", "_budget", "_left", "failed")
 
     def __init__(self, budget: Budget, now: float) -> None:
         self._budget, self._left, self._at = budget, float(budget.burst), now
+        self.failed = False
 
-    def take(self, now: float) -> bool:
+    def is_empty(self, now: float) -> bool:
         earned = max(0.0, now - self._at) / 60 * self._budget.per_minute
         self._left, self._at = min(self._budget.burst, self._left + earned), now
-        if self._left < 1:
+        return self._left < 1
+
+    def take(self, now: float) -> bool:
+        if self.is_empty(now):
             return False
         self._left -= 1
         return True
 
 
-def client_of(connection: HTTPConnection) -> str:
-    """The address that a request comes from; of IPv6 the network, of which a household has one.
+def client_of(connection: HTTPConnection) -> Client:
+    """Where a request comes from.
 
-    Only a proxy on this machine is believed when it says whom it speaks for, and only its own, last entry.
+    Only a proxy on this machine is believed when it says whom it speaks for, and only its own, last entry. Some proxies
+    add the port, which the sender can change at will.
     """
     address = connection.client.host if connection.client else ""
     if _loopback(address):
         forwarded = connection.headers.getlist("X-Forwarded-For")
         told = ",".join(forwarded).rpartition(",")[2].strip()
-        address = told or address
-    return _network(address)
+        address = _without_port(told) or address
+    return _places(address)
 
 
 def _loopback(address: str) -> bool:
@@ -81,11 +109,21 @@ def _loopback(address: str) -> bool:
         return False
 
 
-def _network(address: str) -> str:
+def _without_port(entry: str) -> str:
+    """'192.0.2.1:5000' and '[2001:db8::1]:5000' without port and brackets."""
+    if entry.startswith("["):
+        return entry[1:].partition("]")[0]
+    return entry.partition(":")[0] if entry.count(":") == 1 else entry
+
+
+def _places(address: str) -> Client:
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
-        return "unknown"
-    if parsed.version == 6:
-        return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return str(parsed)
+        return ("unknown",)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        # An address of IPv4 in the clothes of IPv6: the network around it is all of IPv4.
+        if parsed.ipv4_mapped:
+            return (str(parsed.ipv4_mapped),)
+        return tuple(str(ipaddress.IPv6Network((int(parsed), length), strict=False)) for length in (64, 48))
+    return (str(parsed),)

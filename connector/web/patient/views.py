@@ -44,8 +44,7 @@ def link_page(opened: OpenedLink, path: str, notice: str = "", form: SignupForm 
     page = opened.page
     values: dict[str, Any] = {"practice": opened.practice, "page": page, "notice": notice, "path": path}
     if isinstance(page, SignupPage):
-        filled = form or SignupForm(given_name=page.given_name, family_name=page.family_name, phone=page.phone)
-        values |= {"form": filled, "shown": amounts(page.dues)}
+        values |= {"form": form or SignupForm(), "shown": amounts(page.dues)}
     return _drawn(_TEMPLATE[type(page)], 200, **values)
 
 
