@@ -13,7 +13,8 @@ from connector.billing.links import SecureLink
 from connector.billing.members import Member
 from connector.billing.policy import FeeBearer
 from connector.billing.prices.discounts import PromoCode, PromoRedemption
-from connector.billing.prices.pricing import PromoTerms
+from connector.billing.prices.pricing import PromoScope, PromoTerms
+from connector.use_cases.patient_pages.acceptance import ACCEPTED
 from connector.use_cases.plans.promo_codes import add_promo_code
 from tests.support.patient_browser import Browser, browsing, field, text_of
 from tests.support.practice import Practice
@@ -106,6 +107,23 @@ def test_a_promo_code_is_shown_in_the_price_and_redeemed_with_the_consent(browse
 
     assert practice.all(PromoCode)[0].used == 1
     assert "Your promo code SPRING counts" in text_of(browser.get(path).text)
+
+
+def test_the_price_after_a_promo_code_has_ended_is_shown_and_agreed_to(browser: Browser) -> None:
+    """A code for three periods: the page, the consent and the history name what comes after them."""
+    person = browser.practice.enrol(None)
+    terms = PromoTerms("SUMMER", amount_cents=500, scope=PromoScope.RECURRING, periods=3)
+    add_promo_code(browser.context, location_slug="leura", terms=terms, actor="front desk")
+    path = browser.path(person.contract_id)
+
+    preview = browser.press(path, "preview", promo="SUMMER")
+    browser.sign(path, promo="SUMMER", shown=field(preview.text, "shown"))
+
+    accepted = [row.detail for row in browser.practice.all(Activity) if row.action == ACCEPTED]
+    assert "When the promo code has ended, from 01/12/2026 $29.90" in text_of(preview.text)
+    assert [(row["first_cents"], row["later_cents"], row["afterwards_cents"]) for row in accepted] == [
+        (2_490, 2_490, 2_990)
+    ]
 
 
 def test_a_promo_code_that_was_used_up_meanwhile_changes_nothing(browser: Browser) -> None:

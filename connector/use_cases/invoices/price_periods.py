@@ -73,6 +73,13 @@ class Prices:
             plan_id=plan_id,
         )
 
+    def promo_ends(self, contract: Contract) -> int | None:
+        """The first period without the promo code that was entered; None without one, or when it lasts for good."""
+        if contract.id not in self._promos:
+            return None
+        redemption, code = self._promos[contract.id]
+        return None if code.periods is None else redemption.from_period + code.periods
+
     def _promo(self, contract: Contract, period: int) -> Promo | None:
         if contract.id not in self._promos:
             return None

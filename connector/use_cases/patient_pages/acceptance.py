@@ -52,6 +52,7 @@ def is_dearer(session: Session, contract_id: str, found: Dues) -> bool:
         found.frequency.value != then["frequency"]
         or found.first.cents > then["first_cents"]
         or found.later.cents > then["later_cents"]
+        or found.afterwards.cents > then["afterwards_cents"]
     )
 
 

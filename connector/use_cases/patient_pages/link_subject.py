@@ -62,9 +62,10 @@ def _contract(context: Context, session: Session, contract: Contract) -> LinkSub
     location = session.get_one(Location, contract.location_id)
     found = dues(context, session, location, contract)
     first = "now" if found.is_today else f"on {date_text(found.first_due)}"
+    ends = f", and {money_text(found.afterwards)} from {date_text(found.afterwards_due)}" if found.changes else ""
     promise = (
         f"You join {_practice(location)} and authorise it to collect {money_text(found.first)} {first} and then "
-        f"{money_text(found.later)} {found.frequency} from {date_text(found.later_due)} until you cancel."
+        f"{money_text(found.later)} {found.frequency} from {date_text(found.later_due)}{ends} until you cancel."
     )
     until = context.clock.now() + timedelta(days=location.policy.signup_link_days)
     return LinkSubject(LinkKind.SIGNUP, contract.id, contract.member_id, location, contract.currency, until, promise)

@@ -60,6 +60,14 @@ class Dues:
     later: Money
     later_due: date
     frequency: Frequency
+    afterwards: Money
+    """Once a promo code has ended; the same as `later` where none ends."""
+    afterwards_due: date
+
+    @property
+    def changes(self) -> bool:
+        """Whether the price of each time changes some day."""
+        return self.afterwards != self.later
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -131,9 +139,11 @@ def dues(context: Context, session: Session, location: Location, contract: Contr
     waits = contract.adopted or location.policy.future_start is FutureStart.CHARGE_AT_START
     first_due, later_due = (anchor if waits else today), due_date(anchor, contract.frequency, 1)
     prices = Prices(session, location, [contract.id])
-    first, later = (
+    last = max(1, prices.promo_ends(contract) or 1)
+    last_due = due_date(anchor, contract.frequency, last)
+    first, later, afterwards = (
         with_platform_fee(context.tiers, location, InvoiceKind.MEMBERSHIP, prices.lines(contract, period, due))
-        for period, due in ((0, first_due), (1, later_due))
+        for period, due in ((0, first_due), (1, later_due), (last, last_due))
     )
     return Dues(
         lines=named(session, first),
@@ -143,6 +153,8 @@ def dues(context: Context, session: Session, location: Location, contract: Contr
         later=amount_of(later, contract.currency),
         later_due=later_due,
         frequency=contract.frequency,
+        afterwards=amount_of(afterwards, contract.currency),
+        afterwards_due=last_due,
     )
 
 

@@ -63,6 +63,7 @@ def sign_up(context: Context, session: Session, location: Location, contract: Co
         plan_version_ids=sorted(_versions(session, contract)),
         first_cents=found.first.cents,
         later_cents=found.later.cents,
+        afterwards_cents=found.afterwards.cents,
         frequency=contract.frequency.value,
         **({"phone_given": True} if phone_given else {}),
     )
@@ -88,8 +89,8 @@ def choose(session: Session, location: Location, contract: Contract, form: Signu
 
 
 def amounts(found: Dues) -> str:
-    """What the payer agrees to, as a form carries it back: 'first/later/frequency' in cents."""
-    return f"{found.first.cents}/{found.later.cents}/{found.frequency}"
+    """What the payer agrees to, as a form carries it back: 'first/later/afterwards/frequency' in cents."""
+    return f"{found.first.cents}/{found.later.cents}/{found.afterwards.cents}/{found.frequency}"
 
 
 def _take_phone(member: Member, typed: str) -> bool:
