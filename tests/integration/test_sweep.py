@@ -212,3 +212,16 @@ def test_a_quiet_month_is_no_absence(practice: Practice) -> None:
         until = read_until(session)
         move_cursor(session, practice.clock.now() - timedelta(days=9))
         assert read_until(session) == until == practice.clock.now() - timedelta(days=1)
+
+
+def test_a_charge_that_was_sent_just_now_is_left_to_its_answer_and_the_news(practice: Practice) -> None:
+    """Nothing was missed within the hour; after it, what nobody has told is found."""
+    practice.enrol(frequency=Frequency.ANNUALLY)
+    lose_the_answer(practice)
+    run_due(practice.context)
+
+    assert (sweep(practice.context).missed, practice.all(Payment)) == ([], [])
+
+    miss_news(practice)
+    practice.advance(hours=2)
+    assert len(sweep(practice.context).missed) == len(practice.all(Payment)) == 1

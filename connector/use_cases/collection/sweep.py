@@ -42,6 +42,9 @@ REFUNDS_FAIL_WITHIN = timedelta(days=35)
 PAYOUTS_FAIL_WITHIN = timedelta(days=10)
 """Banks send a payout back within some business days of its arrival."""
 
+NEWS_TAKES = timedelta(hours=1)
+"""What was sent so lately has its answer or its news on the way: nothing was missed yet."""
+
 _UNDER_WAY = (AttemptState.SENDING, AttemptState.PAYER, AttemptState.PROCESSING)
 _BATCH = 500
 
@@ -117,10 +120,11 @@ def _charges(context: Context, report: SweepReport, since: datetime) -> list[Ite
         .join(ChargeAttempt, ChargeAttempt.charge_id == Charge.id)
         .where(ChargeAttempt.state.in_(_UNDER_WAY), Charge.processor_id.is_not(None))
     )
-    open_ = select(Charge.processor_id).where(Charge.id.not_in(select(Payment.charge_id)))
+    young = select(ChargeAttempt.charge_id).where(ChargeAttempt.sent_at > context.clock.now() - NEWS_TAKES)
+    open_ = select(Charge.processor_id).where(Charge.id.not_in(select(Payment.charge_id)), Charge.id.not_in(young))
     listed = _counted(report, context.processor.charges_since(since))
     with context.database.read() as session:
-        found = list(session.scalars(under_way))
+        found = list(session.scalars(under_way.where(Charge.id.not_in(young))))
         for batch in _batches(listed):
             found += session.scalars(open_.where(Charge.processor_id.in_(batch)))
     return [("charge", processor_id) for processor_id in dict.fromkeys(found) if processor_id]
