@@ -81,6 +81,11 @@ class Location(Base):
         return calendar_of(self.timezone, self.region)
 
 
+def all_locations(session: Session) -> list[Location]:
+    """Every location, by short name."""
+    return list(session.scalars(select(Location).order_by(Location.slug)))
+
+
 def location_by_slug(session: Session, slug: str) -> Location:
     """The location of that short name. Raises DomainError when there is none."""
     location = session.scalar(select(Location).where(Location.slug == slug))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
@@ -48,6 +49,11 @@ UNPAID = (InvoiceStatus.OPEN, InvoiceStatus.WAITING, InvoiceStatus.OVERDUE)
 
 VOID = (InvoiceStatus.CANCELLED, InvoiceStatus.EXPIRED)
 """Nothing is owed, and never will be."""
+
+
+def printed_number(issued_by: Mapping[str, Any], number: int) -> str:
+    """The number as it is printed, e.g. 'LEURA-000042', by the practice's name of the day of issue."""
+    return f"{issued_by.get('prefix', '')}-{number:06d}".lstrip("-")
 
 
 class Invoice(Base):

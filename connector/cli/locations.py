@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from sqlalchemy import select
 
-from connector.billing.clinics import Location
+from connector.billing.clinics import all_locations
 from connector.billing.offers.plan_files import STARTERS
 from connector.cli import location_settings
 from connector.cli.context import find_location, opened
@@ -79,7 +78,7 @@ def add(
 def list_all(as_json: bool) -> None:
     """List all locations."""
     with opened() as context, context.database.read() as session:
-        rows = session.scalars(select(Location).order_by(Location.slug)).all()
+        rows = all_locations(session)
     if as_json:
         names = ("id", "slug", "name", "timezone", "currency", "pms_adapter", "status")
         print_json([{name: getattr(row, name) for name in names} for row in rows])

@@ -18,8 +18,9 @@ from connector.cli.context import find_location, location_of_member, opened
 from connector.cli.output import console, dollars, json_option, print_json, print_table, visible
 from connector.errors import DomainError, EdgeError
 from connector.money import Money
-from connector.use_cases.members.enrol_member import invite_member, start_payment_plan
+from connector.use_cases.members.enrol_member import invite_member
 from connector.use_cases.members.list_members import MemberLine, find_members, members_page
+from connector.use_cases.payment_plans.agree_payment_plan import start_payment_plan
 
 FREQUENCIES = click.Choice([frequency.value for frequency in Frequency])
 STATUSES = [status.value for status in AgreementStatus if status is not AgreementStatus.COMPLETED]

@@ -11,7 +11,7 @@ from typing import TypeVar
 import structlog
 from sqlalchemy import func, select
 
-from connector.billing.clinics import Location
+from connector.billing.clinics import Location, all_locations
 from connector.billing.collecting.charges import Payment
 from connector.clock import business_date
 from connector.database.job_runs import win
@@ -201,4 +201,4 @@ def _in_pool(pool: ThreadPoolExecutor, work: Callable[[T], R], items: Iterable[T
 
 def _locations(context: Context) -> list[Location]:
     with context.database.read() as session:
-        return list(session.scalars(select(Location).order_by(Location.slug)))
+        return all_locations(session)

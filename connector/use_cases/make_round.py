@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import select
-
-from connector.billing.clinics import Location
+from connector.billing.clinics import all_locations
 from connector.ledger.write_back.engine import Tally
 from connector.messaging.mailer import Mailer
 from connector.messaging.sms import SmsSender
@@ -42,7 +40,7 @@ def make_round(context: Context, mailer: Mailer, sms: SmsSender, location_id: st
     due = run_due(context, location_id)
     after = read_news(context)
     with context.database.read() as session:
-        locations = session.scalars(select(Location).order_by(Location.slug)).all()
+        locations = all_locations(session)
     for location in locations:
         if location_id in (None, location.id):
             with contained(location, told.append):

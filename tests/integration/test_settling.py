@@ -22,7 +22,7 @@ from connector.ledger.journal import JournalEntry
 from connector.money import Money
 from connector.use_cases.collection.read_news import NewsReport, handle_events, read_news
 from connector.use_cases.collection.run_due import run_due
-from connector.use_cases.members.enrol_member import start_payment_plan
+from connector.use_cases.payment_plans.agree_payment_plan import start_payment_plan
 from tests.support.practice import Practice
 
 

@@ -25,7 +25,8 @@ from connector.use_cases.books.work_write_backs import work_write_backs
 from connector.use_cases.collection.read_news import read_news
 from connector.use_cases.collection.run_due import run_due
 from connector.use_cases.context import Context
-from connector.use_cases.members.enrol_member import invite_member, start_payment_plan
+from connector.use_cases.members.enrol_member import invite_member
+from connector.use_cases.payment_plans.agree_payment_plan import start_payment_plan
 
 FIRST_DAY = date(2026, 8, 31)
 DAYS = 91

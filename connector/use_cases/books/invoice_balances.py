@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from connector.billing.clinics import Location
 from connector.billing.collecting.charges import Payment, ReturnedPayment, UndoneReturn
-from connector.billing.invoices import VOID, Invoice
+from connector.billing.invoices import VOID, Invoice, printed_number
 from connector.money import Money
 from connector.reconciliation.differences import Balance
 
@@ -45,15 +45,15 @@ def invoice_balances(session: Session, location: Location, day: date) -> list[Ba
     for sign, query in ((-1, gone), (1, back)):
         for invoice_id, cents in session.execute(query):
             kept[invoice_id] += sign * cents
-    columns = (Invoice.id, Invoice.number, Invoice.amount_cents, Invoice.status)
+    columns = (Invoice.id, Invoice.issued_by, Invoice.number, Invoice.amount_cents, Invoice.status)
     invoices = session.execute(
         select(*columns).where(Invoice.id.in_(select(moved.c.invoice_id))).order_by(Invoice.number)
     )
     return [
         Balance(
-            f"{location.slug.upper()}-{number:06d}",
+            printed_number(issued_by, number),
             Money(0 if status in VOID else cents, location.currency),
             Money(int(kept[invoice_id]), location.currency),
         )
-        for invoice_id, number, cents, status in invoices
+        for invoice_id, issued_by, number, cents, status in invoices
     ]

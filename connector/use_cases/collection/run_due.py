@@ -9,7 +9,7 @@ from threading import Lock
 import structlog
 from sqlalchemy import or_, select
 
-from connector.billing.clinics import Location, LocationStatus
+from connector.billing.clinics import Location, LocationStatus, all_locations
 from connector.billing.collecting.charges import LIVE_ATTEMPT, AttemptState, ChargeAttempt
 from connector.billing.processor import ChargeReport, ChargeStatus
 from connector.clock import business_date
@@ -69,7 +69,7 @@ def run_due(context: Context, location_id: str | None = None, mapper: Mapper = m
     """Issue and collect all that is due now, at one location or all. `mapper` may run the charges in threads."""
     report = DueReport()
     with context.database.read() as session:
-        locations = session.scalars(select(Location).order_by(Location.slug)).all()
+        locations = all_locations(session)
     # A location whose payment account is not approved takes no money.
     charging = [row for row in locations if location_id in (None, row.id) and row.status is LocationStatus.ACTIVE]
     for location in charging:

@@ -19,7 +19,7 @@ from connector.billing.documents.document import (
     Seller,
 )
 from connector.billing.documents.wording import date_text, money_text
-from connector.billing.invoices import Invoice, InvoiceLine, InvoiceStatus
+from connector.billing.invoices import Invoice, InvoiceLine, InvoiceStatus, printed_number
 from connector.billing.members import Member, MethodKind
 from connector.billing.offers.plan_terms import TaxCode
 from connector.billing.prices.pricing import LineKind
@@ -50,7 +50,7 @@ _PAID_BY = {MethodKind.CARD: "Card", MethodKind.BECS: "Bank account"}
 
 def invoice_number(invoice: Invoice) -> str:
     """The number as it is printed, e.g. 'LEURA-000042'."""
-    return f"{invoice.issued_by.get('prefix', '')}-{invoice.number:06d}".lstrip("-")
+    return printed_number(invoice.issued_by, invoice.number)
 
 
 def invoice_document(session: Session, invoice: Invoice) -> InvoiceDocument:

@@ -21,7 +21,6 @@ from connector.errors import DomainError
 from connector.use_cases.collection.method_page import method_page
 from connector.use_cases.collection.retry_overdue import retry_overdue
 from connector.use_cases.context import Context
-from connector.use_cases.payment_plans.agree_payment_plan import start_payment_plan as start_payment_plan  # noqa: PLC0414  (found here by others)
 
 
 def invite_member(context: Context, contract_id: str) -> HostedPage:

@@ -16,7 +16,7 @@ from pathlib import Path
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from connector.billing.clinics import Location, location_by_slug
+from connector.billing.clinics import Location, all_locations, location_by_slug
 from connector.billing.offers import plan_files
 from connector.billing.offers.plans import MembershipPlan, offered_version
 from connector.clock import business_date
@@ -123,7 +123,7 @@ def _snapshot(context: Context) -> Iterator[Session]:
 def _locations(session: Session, slug: str | None) -> list[Location]:
     if slug:
         return [location_by_slug(session, slug)]
-    found = list(session.scalars(select(Location).order_by(Location.slug)))
+    found = all_locations(session)
     if not found:
         raise DomainError("There is no location, so there is nothing to export.")
     return found
