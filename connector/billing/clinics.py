@@ -66,6 +66,7 @@ class Location(Base):
     """Billing settings that differ from the defaults; read them through `policy`."""
     next_invoice_number: Mapped[int] = mapped_column(default=1)
     """Counted inside the transaction that issues, so numbers have no gaps."""
+    next_credit_note_number: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime]
 
     @property

@@ -104,6 +104,39 @@ class Invoice(Base):
         return Money(self.amount_cents, self.currency)
 
 
+def printed_credit_number(issued_by: Mapping[str, Any], number: int) -> str:
+    """The number of a credit note as it is printed, e.g. 'LEURA-CN-000003'."""
+    return f"{issued_by.get('prefix', '')}-CN-{number:06d}".lstrip("-")
+
+
+class CreditNote(Base):
+    """What an invoice asks for no more because its payer was given money back; never changed.
+
+    It holds unless the invoice is void, which takes back all of it, or the refund failed after all.
+    """
+
+    __tablename__ = "credit_note"
+    __table_args__ = (
+        UniqueConstraint("location_id", "number"),
+        Index("ix_credit_note_invoice_id", "invoice_id"),
+        CheckConstraint("amount_cents > 0", name="amount_positive"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    location_id: Mapped[str] = mapped_column(ForeignKey("location.id"))
+    number: Mapped[int]
+    """Without gaps, apart from those of invoices."""
+    invoice_id: Mapped[str] = mapped_column(ForeignKey("invoice.id"))
+    returned_payment_id: Mapped[str] = mapped_column(ForeignKey("returned_payment.id"), unique=True)
+    """The refund that it is for."""
+    amount_cents: Mapped[int]
+    gst_cents: Mapped[int]
+    """Contained in the amount."""
+    currency: Mapped[str]
+    business_date: Mapped[date]
+    issued_at: Mapped[datetime]
+
+
 class InvoiceLine(Base):
     """One line of an invoice, for one person where it is theirs; never changed."""
 

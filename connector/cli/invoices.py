@@ -75,6 +75,9 @@ def show(invoice_id: str, as_json: bool) -> None:
     print_table("Attempts", ("Attempt", "On", "Because of", "State", "Failure"), tries)
     for payment_id in history.payment_ids:
         click.echo(f"Payment {payment_id}.")
+    for note in history.credit_notes:
+        amount, day = dollars(note["amount_cents"]), note["business_date"]
+        click.echo(f"Credit note {note['number']} of {day:%d/%m/%Y}: {amount} refunded.")
 
 
 @invoices.command("release")

@@ -4,6 +4,8 @@
 |-----------------------|---------------------------------------------------|----------------------------------------|
 | invoice issued        | receivable                                        | income, GST payable, fees charged on   |
 | invoice cancelled     | income, GST payable, fees charged on              | receivable                             |
+| credit note           | income, GST payable, fees charged on              | receivable                             |
+| credit note cancelled | receivable                                        | income, GST payable, fees charged on   |
 | charge settled        | clearing (net), fees (Stripe's), platform payable | receivable (gross)                     |
 | refund, dispute       | receivable (amount), fees (fee)                   | processor clearing                     |
 | bank refund           | receivable                                        | bank                                   |
@@ -13,7 +15,8 @@
 | payout                | bank                                              | processor clearing                     |
 | payout failed         | processor clearing                                | bank                                   |
 
-A late return and a refund reopen what the member owes; whether it is asked for again is billing's decision.
+Money that goes back reopens what the member owes. After a refund a credit note closes it; after a dispute it stays
+open until it is paid again, or the invoice is void.
 """
 
 from __future__ import annotations
@@ -32,6 +35,8 @@ class Recipe(StrEnum):
 
     INVOICE_ISSUED = "invoice_issued"
     INVOICE_CANCELLED = "invoice_cancelled"
+    CREDIT_NOTE = "credit_note"
+    CREDIT_NOTE_CANCELLED = "credit_note_cancelled"
     CHARGE_SETTLED = "charge_settled"
     REFUND = "refund"
     DISPUTE = "dispute"
@@ -72,6 +77,16 @@ def invoice_issued(invoice_id: str, credits_: Mapping[Account, Money]) -> Entry:
 def invoice_cancelled(invoice_id: str, credits_: Mapping[Account, Money]) -> Entry:
     """Takes back what `invoice_issued` booked."""
     return _entry(Recipe.INVOICE_CANCELLED, invoice_id, [(account, -amount) for account, amount in _owed(credits_)])
+
+
+def credit_note(credit_note_id: str, debits: Mapping[Account, Money]) -> Entry:
+    """`debits`: what the credited part of the invoice had brought to each account."""
+    return _entry(Recipe.CREDIT_NOTE, credit_note_id, [(account, -amount) for account, amount in _owed(debits)])
+
+
+def credit_note_cancelled(credit_note_id: str, debits: Mapping[Account, Money]) -> Entry:
+    """Takes back what `credit_note` booked."""
+    return _entry(Recipe.CREDIT_NOTE_CANCELLED, credit_note_id, _owed(debits))
 
 
 def charge_settled(payment_id: str, gross: Money, fee: Money, kept_by_platform: Money | None = None) -> Entry:

@@ -81,7 +81,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """What an invoice that money moved for came to: `owed` is nothing once it is void."""
+    """What an invoice that money moved for came to: `owed` is less what was credited, and nothing once it is void."""
 
     invoice: str
     owed: Money

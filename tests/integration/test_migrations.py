@@ -32,7 +32,8 @@ from tests.support.postgres import PostgresServer
 _VERSIONS = "connector.database.migrations.versions"
 FIRST: tuple[str, ...] = import_module(f"{_VERSIONS}.0001_the_first_schema").APPEND_ONLY
 LATER: tuple[str, ...] = import_module(f"{_VERSIONS}.0002_the_billing_core").APPEND_ONLY
-APPEND_ONLY = (*FIRST, *LATER)
+NEWEST: tuple[str, ...] = import_module(f"{_VERSIONS}.0003_credit_notes").APPEND_ONLY
+APPEND_ONLY = (*FIRST, *LATER, *NEWEST)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -155,6 +156,7 @@ def test_every_table_of_what_has_happened_is_guarded() -> None:
     assert set(APPEND_ONLY) == {
         "activity",
         "benefit_use",
+        "credit_note",
         "fee_statement",
         "invoice_line",
         "plan_version",
@@ -200,6 +202,7 @@ def test_what_was_there_before_the_billing_core_is_carried_over(database: Databa
     assert [(row.kind.value, row.amount_cents) for row in lines] == [("instalment", 900), ("plan", 2_500)]
     assert attempt.debit_on == date(2026, 9, 1)
     assert (location.next_invoice_number, location.policy.catch_up.value) == (3, "latest")
+    assert location.next_credit_note_number == 1
 
 
 _AT = "'2026-09-01 01:00:00'"

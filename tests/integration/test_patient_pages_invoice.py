@@ -39,7 +39,7 @@ def test_a_discount_stands_between_subtotal_and_total(practice: Practice) -> Non
 
 
 def test_money_that_went_back_is_not_paid_any_more(practice: Practice) -> None:
-    """The payment and its return each have a sentence."""
+    """The payment, its return and the credit note for that each have a sentence."""
     practice.paid()
     practice.refund(amount="1000")
     practice.charge()
@@ -47,4 +47,8 @@ def test_money_that_went_back_is_not_paid_any_more(practice: Practice) -> None:
     shown = document(practice)
 
     assert shown.paid == Money(1990, "aud")
-    assert shown.payment_notes == ("Card on 01/09/2026: $29.90", "Refund on 01/09/2026: -$10.00")
+    assert shown.payment_notes == (
+        "Card on 01/09/2026: $29.90",
+        "Refund on 01/09/2026: -$10.00",
+        "Credit note LEURA-CN-000001 on 01/09/2026: -$10.00",
+    )

@@ -46,7 +46,7 @@ def test_an_empty_book_is_in_order(book: Book) -> None:
 
 
 def test_a_whole_story_is_in_order(book: Book) -> None:
-    """Invoice, payment, its platform fee, a refund that fails later, payout; every balance follows from them."""
+    """Invoice, payment, its platform fee, a refund with its credit note, both undone later, payout; every balance follows from them."""
     book.whole_story()
 
     result = verify_ledger(book.context)
@@ -54,7 +54,7 @@ def test_a_whole_story_is_in_order(book: Book) -> None:
     assert result.faults == []
     fee = platform_fee.fee(DEFAULT_TIERS["free"], FeeCategory.MEMBERSHIP, PRICE)
     platform, gst = fee.amount, fee.gst
-    assert result.entries == 6
+    assert result.entries == 8
     assert result.balances == {
         (Account.RECEIVABLE, "aud"): 0,
         (Account.MEMBERSHIP_INCOME, "aud"): -PRICE.cents,
@@ -109,10 +109,18 @@ JE = "(SELECT id FROM journal_entry WHERE recipe = '{}')"
         ),
         (["DELETE FROM payout"], "The journal entry je_[^ ]+ has no payout"),
         (
-            ["DELETE FROM undone_return", "DELETE FROM returned_payment"],
+            ["DELETE FROM undone_return", "DELETE FROM credit_note", "DELETE FROM returned_payment"],
             "The journal entry je_[^ ]+ has no returned payment",
         ),
         (["DELETE FROM undone_return"], "The journal entry je_[^ ]+ has no undone return"),
+        (["DELETE FROM credit_note"], "The journal entry je_[^ ]+ has no credit note"),
+        (
+            [
+                f"DELETE FROM posting WHERE entry_id = {JE.format('credit_note_cancelled')}",
+                "DELETE FROM journal_entry WHERE recipe = 'credit_note_cancelled'",
+            ],
+            "The cancelled credit note cn_[^ ]+ has no journal entry",
+        ),
         (["DELETE FROM platform_fee"], "The journal entry je_[^ ]+ has no platform fee"),
         (["UPDATE payout SET failed_at = recorded_at"], "The failed payout po_[^ ]+ has no journal entry"),
         (["UPDATE invoice SET status = 'cancelled'"], "The void invoice inv_[^ ]+ has no journal entry"),

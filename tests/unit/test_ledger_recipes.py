@@ -39,6 +39,16 @@ def aud(cents: int) -> Money:
             {A.RECEIVABLE: -500, A.INSTALMENT_INCOME: 500},
         ),
         (
+            recipes.credit_note("cn_1", {A.INSTALMENT_INCOME: aud(500), A.GST_PAYABLE: aud(50)}),
+            Recipe.CREDIT_NOTE,
+            {A.RECEIVABLE: -550, A.INSTALMENT_INCOME: 500, A.GST_PAYABLE: 50},
+        ),
+        (
+            recipes.credit_note_cancelled("cn_1", {A.INSTALMENT_INCOME: aud(500)}),
+            Recipe.CREDIT_NOTE_CANCELLED,
+            {A.RECEIVABLE: 500, A.INSTALMENT_INCOME: -500},
+        ),
+        (
             recipes.charge_settled("pay_3", aud(2_990), aud(81), aud(150)),
             Recipe.CHARGE_SETTLED,
             {A.PROCESSOR_CLEARING: 2_759, A.PROCESSOR_FEES: 81, A.PLATFORM_PAYABLE: 150, A.RECEIVABLE: -2_990},
@@ -101,6 +111,8 @@ def test_every_entry_balances(cents: int, fee: int, income: Account) -> None:
     entries = [
         recipes.invoice_issued("a", {income: amount}),
         recipes.invoice_cancelled("a", {income: amount}),
+        recipes.credit_note("i", {income: amount}),
+        recipes.credit_note_cancelled("i", {income: amount}),
         recipes.return_undone("g", amount, cost),
         recipes.platform_fee("b", amount, min(cost, amount)),
         recipes.payout_failed("f", amount),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from connector.billing.offers.plan_terms import TaxCode
 from connector.billing.policy import BillingPolicy
 from connector.billing.prices.pricing import CoveredPerson, LineKind, PricedLine, price_period
-from connector.billing.prices.shares import apportion, shares
+from connector.billing.prices.shares import apportion, divide, shares
 from tests.support.household import aud, dependent, holder, priced_households
 
 WEIGHTS = st.lists(st.integers(min_value=0, max_value=100_000), min_size=1, max_size=12)
@@ -22,6 +22,24 @@ def test_a_share_is_what_a_persons_lines_add_up_to() -> None:
     nobodys = PricedLine(LineKind.INSTANT, None, "Deposit", aud(77), TaxCode.GST_FREE)
 
     assert list(shares([*lines, platform_fee, nobodys]).items()) == [("mem_holder", 2300), ("mem_child1", 900)]
+
+
+@given(priced_households(), st.integers(0, 5_000), st.data())
+def test_a_payment_is_divided_among_the_people_and_the_fee(
+    priced: tuple[list[CoveredPerson], tuple[PricedLine, ...]], fee_cents: int, data: st.DataObject
+) -> None:
+    """All of it gives each their share; a part is divided to the cent, and nobody gets more than their share."""
+    fee = PricedLine(LineKind.PLATFORM_FEE, None, "SmilePass fee", aud(fee_cents), TaxCode.GST)
+    lines = [*priced[1], fee]
+    whole = sum(line.amount.cents for line in lines)
+    paid = data.draw(st.integers(0, whole))
+
+    parts, fee_part = divide(lines, paid)
+
+    assert divide(lines, whole) == (shares(lines), fee_cents)
+    assert sum(parts.values()) + fee_part == paid
+    assert fee_part <= fee_cents
+    assert all(cents <= shares(lines)[member] for member, cents in parts.items())
 
 
 @given(priced_households())

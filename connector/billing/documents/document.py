@@ -76,6 +76,8 @@ class InvoiceDocument:
     """GST contained in the total: stored when the invoice is issued, never derived from the total."""
     paid: Money
     """What has arrived and was not taken back."""
+    credited: Money
+    """What is not asked for any more because it was refunded."""
     total_due: Money
     """The rest, or zero when nothing more is asked for (an invoice that was cancelled or written off)."""
     currency: str
@@ -93,14 +95,16 @@ class InvoiceDocument:
             raise self._broken("it contains GST but names no ABN, which every tax invoice must do")
         if self.paid.cents < 0:
             raise self._broken("the amount paid is below zero")
-        unpaid = max(self.total.cents - self.paid.cents, 0)
+        if not 0 <= self.credited.cents <= self.total.cents:
+            raise self._broken("what is credited is not a part of its total")
+        unpaid = max(self.total.cents - self.credited.cents - self.paid.cents, 0)
         if self.total_due.cents not in (0, unpaid):
             raise self._broken(f"{self.total_due} is due where {Money(unpaid, self.currency)} is unpaid")
 
     def _check_currency(self) -> None:
         parts: Iterable[DocumentLine | Adjustment] = (*self.lines, *self.adjustments)
-        amounts = (self.subtotal, self.total, self.gst, self.paid, self.total_due, *(part.amount for part in parts))
-        if {amount.currency for amount in amounts} != {self.currency}:
+        sums = (self.subtotal, self.total, self.gst, self.paid, self.credited, self.total_due)
+        if {amount.currency for amount in (*sums, *(part.amount for part in parts))} != {self.currency}:
             raise self._broken(f"not all of its amounts are in {self.currency.upper()}")
 
     def _check_sums(self) -> None:

@@ -108,6 +108,8 @@ def sums(document: InvoiceDocument) -> list[Sum]:
     rows.append(Sum("Total", "", money_text(document.total), strong=True))
     if document.gst:
         rows.append(Sum("GST included in the total", "", money_text(document.gst), strong=False))
+    if document.credited:
+        rows.append(Sum("Credited", "", money_text(-document.credited), strong=False))
     rows.append(Sum("Paid", "", money_text(document.paid), strong=False))
     rows.append(Sum("Total due", "", money_text(document.total_due), strong=True))
     return rows

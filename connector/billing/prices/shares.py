@@ -19,6 +19,17 @@ def shares(lines: Iterable[PricedLine]) -> dict[str, int]:
     return found
 
 
+def divide(lines: Sequence[PricedLine], paid_cents: int) -> tuple[dict[str, int], int]:
+    """What a payment of an invoice brings each person's ledger, and how much of it is the platform fee.
+
+    Each gets their share; a payment of a part, after a dispute over the rest, is divided in proportion.
+    """
+    whole = shares(lines)
+    fee = sum(line.amount.cents for line in lines if line.kind is LineKind.PLATFORM_FEE)
+    *parts, fee_part = apportion(paid_cents, [*whole.values(), fee])
+    return dict(zip(whole, parts, strict=True)), fee_part
+
+
 def apportion(amount_cents: int, weights: Sequence[int]) -> list[int]:
     """Divide an amount in proportion to the weights; the cents that are left go to the largest remainders.
 

@@ -11,16 +11,23 @@ from connector.sandbox.stripe.world import World, filters, public
 EVIDENCE_SECONDS = 7 * 86400
 
 
-def open_dispute(world: World, charge_id: str, reason: str, *, inquiry: bool = False) -> Document:
-    """The payer's bank takes a charge back: amount and fee leave the balance at once. An inquiry only asks."""
+def open_dispute(
+    world: World, charge_id: str, reason: str, *, amount: int | None = None, inquiry: bool = False
+) -> Document:
+    """The payer's bank takes a charge back, or a part of it: amount and fee leave the balance at once.
+
+    An inquiry only asks.
+    """
     record = world.load("charge", charge_id, "charge")
     if record["status"] != "succeeded" or not record["captured"] or record["disputed"]:
         raise invalid(f"Charge {charge_id} cannot be disputed now.", "charge")
+    if amount is not None and not 0 < amount <= record["amount_captured"]:
+        raise invalid("No more than was taken can be disputed, and no less than a cent.", "amount")
     final = record["payment_method_details"]["type"] == BECS
     dispute = world.make(
         "dispute",
         "dp",
-        amount=record["amount_captured"],
+        amount=record["amount_captured"] if amount is None else amount,
         charge=charge_id,
         currency=record["currency"],
         enhanced_eligibility_types=[],

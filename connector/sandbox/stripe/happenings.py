@@ -14,13 +14,14 @@ _RENEWED = ("exp_month", "exp_year", "last4", "fingerprint")
 
 
 def _disputed(world: World, fields: Params) -> Document:
-    """`charge` or `payment_intent`, and optionally `reason` and `inquiry`."""
+    """`charge` or `payment_intent`, and optionally `amount`, `reason` and `inquiry`."""
     charge_id = fields.get("charge")
     if charge_id is None:
         intent = world.load("payment_intent", str(fields.get("payment_intent")), "payment_intent")
         charge_id = str(intent["latest_charge"])
     reason = fields.get("reason", "fraudulent")
-    return disputes.open_dispute(world, charge_id, reason, inquiry=bool(fields.get("inquiry")))
+    amount, inquiry = fields.get("amount"), bool(fields.get("inquiry"))
+    return disputes.open_dispute(world, charge_id, reason, amount=amount and int(amount), inquiry=inquiry)
 
 
 def _dispute_won(world: World, fields: Params) -> Document:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from connector.billing.clinics import Location
 from connector.billing.collecting.charges import Payment, ReturnedPayment, UndoneReturn
-from connector.billing.invoices import VOID, Invoice, printed_number
+from connector.billing.invoices import VOID, CreditNote, Invoice, printed_number
 from connector.money import Money
 from connector.reconciliation.differences import Balance
 
@@ -45,6 +45,13 @@ def invoice_balances(session: Session, location: Location, day: date) -> list[Ba
     for sign, query in ((-1, gone), (1, back)):
         for invoice_id, cents in session.execute(query):
             kept[invoice_id] += sign * cents
+    undone = select(UndoneReturn.returned_payment_id)
+    credited = (
+        select(CreditNote.invoice_id, func.sum(CreditNote.amount_cents))
+        .where(CreditNote.invoice_id.in_(select(moved.c.invoice_id)), CreditNote.returned_payment_id.not_in(undone))
+        .group_by(CreditNote.invoice_id)
+    )
+    not_asked = dict(session.execute(credited).all())
     columns = (Invoice.id, Invoice.issued_by, Invoice.number, Invoice.amount_cents, Invoice.status)
     invoices = session.execute(
         select(*columns).where(Invoice.id.in_(select(moved.c.invoice_id))).order_by(Invoice.number)
@@ -52,7 +59,7 @@ def invoice_balances(session: Session, location: Location, day: date) -> list[Ba
     return [
         Balance(
             printed_number(issued_by, number),
-            Money(0 if status in VOID else cents, location.currency),
+            Money(0 if status in VOID else cents - not_asked.get(invoice_id, 0), location.currency),
             Money(int(kept[invoice_id]), location.currency),
         )
         for invoice_id, issued_by, number, cents, status in invoices

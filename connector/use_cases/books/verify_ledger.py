@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, func, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from connector.billing.collecting.charges import Payment, Payout, ReturnedPayment, UndoneReturn
-from connector.billing.invoices import Invoice, InvoiceLine, InvoiceStatus
+from connector.billing.invoices import VOID, CreditNote, Invoice, InvoiceLine
 from connector.billing.prices.platform_fees import PlatformFee
 from connector.ledger.accounts import Account
 from connector.ledger.journal import JournalEntry, Posting, balances, unbalanced
@@ -63,7 +63,17 @@ _SOURCES = (
         (Recipe.INVOICE_CANCELLED,),
         Account.RECEIVABLE,
         -1,
-        when=Invoice.status.in_((InvoiceStatus.CANCELLED, InvoiceStatus.EXPIRED)),
+        when=Invoice.status.in_(VOID),
+    ),
+    _Source("credit note", CreditNote.id, CreditNote.amount_cents, (Recipe.CREDIT_NOTE,), Account.RECEIVABLE, -1),
+    _Source(
+        "cancelled credit note",
+        CreditNote.id,
+        CreditNote.amount_cents,
+        (Recipe.CREDIT_NOTE_CANCELLED,),
+        Account.RECEIVABLE,
+        when=CreditNote.invoice_id.in_(select(Invoice.id).where(Invoice.status.in_(VOID)))
+        | CreditNote.returned_payment_id.in_(select(UndoneReturn.returned_payment_id)),
     ),
     _Source("payment", Payment.id, Payment.amount_cents, (Recipe.CHARGE_SETTLED,), Account.RECEIVABLE, -1, Leg.PAYMENT),
     _Source(

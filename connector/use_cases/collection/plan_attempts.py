@@ -26,6 +26,7 @@ from connector.billing.invoices import Invoice
 from connector.billing.members import MethodKind, PaymentMethod
 from connector.clock import day_bounds
 from connector.money import Money
+from connector.use_cases.invoices.owed import claimed, kept
 
 LEFT_BEHIND_AFTER = timedelta(minutes=10)
 
@@ -81,7 +82,11 @@ def plan_again(
     debit_on: date,
     now: datetime,
 ) -> bool:
-    """Another attempt for an invoice, on its own charge, which can succeed only once. False while one is live."""
+    """Another attempt for an invoice, on its own charge, which can succeed only once.
+
+    What came back of an earlier payment is asked for with a charge of its own. False while one is live, or nothing is
+    owed.
+    """
     newest = session.scalars(
         select(Charge).where(Charge.invoice_id == invoice.id).order_by(Charge.generation.desc()).limit(1)
     ).first()
@@ -93,7 +98,10 @@ def plan_again(
             return False
     if newest is None or _has_ended(session, newest):
         generation = newest.generation + 1 if newest else 1
-        again = FirstTry(invoice.id, invoice.amount, method_id, debit_on, generation)
+        left = Money(claimed(session, invoice) - kept(session, invoice), invoice.currency)
+        if left.cents <= 0:
+            return False
+        again = FirstTry(invoice.id, left, method_id, debit_on, generation)
         plan_first(session, location, [again], now, origin)
     else:
         session.execute(insert(ChargeAttempt), [_attempt(location, newest.id, method_id, origin, debit_on, now)])

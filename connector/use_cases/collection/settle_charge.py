@@ -18,29 +18,23 @@ from connector.billing.agreements.payment_plans import PaymentPlan
 from connector.billing.agreements.payment_requests import InstantPayment, RequestStatus
 from connector.billing.clinics import Location
 from connector.billing.collecting.charges import CANCELLED, LIVE_ATTEMPT, AttemptState, Charge, ChargeAttempt, Payment
-from connector.billing.invoices import VOID, Invoice, InvoiceKind, InvoiceLine, InvoiceStatus
-from connector.billing.members import MethodKind, PaymentMethod
-from connector.billing.policy import HouseholdPosting
-from connector.billing.prices.shares import shares
+from connector.billing.invoices import VOID, Invoice, InvoiceKind, InvoiceStatus
+from connector.billing.members import PaymentMethod
 from connector.billing.processor import ChargeReport, ChargeStatus, Settlement
 from connector.clock import business_date
 from connector.errors import InvariantBroken
 from connector.ledger import recipes
 from connector.ledger.journal import Booking, post
-from connector.ledger.write_back.models import Leg
-from connector.ledger.write_back.queue import Order, enqueue
-from connector.ledger.write_back.reference import payment_reference
-from connector.matching.models import PatientLink
-from connector.money import Money
+from connector.ledger.write_back.queue import enqueue
+from connector.use_cases.books.payment_orders import payment_orders
 from connector.use_cases.collection.business_day import day_of_money
 from connector.use_cases.context import Context
-from connector.use_cases.invoices.issue import priced
+from connector.use_cases.invoices.owed import claimed, kept
 from connector.use_cases.invoices.platform_fees import book_platform_fee
 from connector.use_cases.messages.queue_receipt import queue_receipt
 from connector.use_cases.recovery.heed_failure import heed_failure, tell_first_failure
 from connector.use_cases.recovery.recover import PAID, begin_recovery, end_recovery
 from connector.use_cases.recovery.tell_staff import tell_staff, tell_surplus
-from connector.use_cases.returns.refundable import kept
 
 log = structlog.get_logger()
 
@@ -49,8 +43,6 @@ DEBIT_CHECK_AFTER = timedelta(days=3)
 
 PAYER_CHECK_AFTER = timedelta(hours=1)
 """So long a payer may take to authenticate with the bank before the attempt is looked at again."""
-
-PAYMENT_TYPES = {MethodKind.CARD: "SmilePass Card", MethodKind.BECS: "SmilePass Direct Debit"}
 
 
 def settle_charge(context: Context, charge_id: str, report: ChargeReport, *, refused: bool = False) -> None:
@@ -116,12 +108,12 @@ def _succeed(
     else:
         mark_paid(session, context, location, invoice)
     session.flush()
-    if kept(session, invoice) > (0 if invoice.status in VOID else invoice.amount_cents):
+    if kept(session, invoice) > claimed(session, invoice):
         tell_surplus(session, location, invoice, payment.id, now)
     entry = recipes.charge_settled(payment.id, settled.gross, settled.fee, settled.application_fee)
     post(session, [Booking(entry, location.id, payment.business_date)], now)
     book_platform_fee(session, context, location, payment, invoice, now)
-    enqueue(session, _orders(session, location, payment, invoice), now)
+    enqueue(session, payment_orders(session, location, payment, invoice), now)
     queue_receipt(session, location, invoice, payment, attempt, now)
     log.info(
         "payment.settled",
@@ -152,7 +144,7 @@ def _fail(session: Session, context: Context, charge: Charge, attempt: ChargeAtt
     location = session.get_one(Location, charge.location_id)
     if invoice.status in VOID:
         pass
-    elif kept(session, invoice) >= invoice.amount_cents:
+    elif kept(session, invoice) >= claimed(session, invoice):
         # A dispute was won while this was under way.
         mark_paid(session, context, location, invoice)
     elif _never_began(session, invoice, was_processing=was_processing):
@@ -203,13 +195,6 @@ def agreement_of(session: Session, invoice: Invoice) -> Contract | PaymentPlan |
     if invoice.contract_id:
         return session.get_one(Contract, invoice.contract_id)
     return session.get_one(PaymentPlan, invoice.payment_plan_id) if invoice.payment_plan_id else None
-
-
-def live_patient(session: Session, member_id: str) -> str | None:
-    """The patient that the member is linked to now."""
-    return session.scalar(
-        select(PatientLink.pms_patient_id).where(PatientLink.member_id == member_id, PatientLink.ended_at.is_(None))
-    )
 
 
 def _clear_overdue(session: Session, invoice: Invoice, today: date) -> None:
@@ -268,51 +253,3 @@ def _method(session: Session, charge: Charge, attempt: ChargeAttempt | None) -> 
     if attempt is None:
         raise InvariantBroken(f"The charge {charge.id} succeeded without an attempt of ours.")
     return session.get_one(PaymentMethod, attempt.payment_method_id)
-
-
-_AUTOMATIC = (InvoiceKind.MEMBERSHIP, InvoiceKind.EXIT, InvoiceKind.INSTALMENT)
-"""Posted by themselves once linked; what is paid once waits for a person's Post to Ledger."""
-
-
-def _orders(session: Session, location: Location, payment: Payment, invoice: Invoice) -> list[tuple[Order, str | None]]:
-    """One write-back for each person of the invoice, with the patient that each is linked to now."""
-    stored = session.scalars(
-        select(InvoiceLine).where(InvoiceLine.invoice_id == invoice.id).order_by(InvoiceLine.position)
-    )
-    parts = shares([priced(line, invoice.currency) for line in stored])
-    if location.policy.household_posting is HouseholdPosting.HOLDER:
-        parts = {invoice.member_id: sum(parts.values())}
-    owed = [(member_id, cents) for member_id, cents in parts.items() if cents]
-    return [
-        (_order(payment, invoice, person, member_id, cents), live_patient(session, member_id))
-        for person, (member_id, cents) in enumerate(owed)
-    ]
-
-
-def _order(payment: Payment, invoice: Invoice, person: int, member_id: str, cents: int) -> Order:
-    return Order(
-        location_id=payment.location_id,
-        member_id=member_id,
-        source_id=payment.id,
-        leg=Leg.PAYMENT,
-        reference=payment_reference(payment.charge_id, person),
-        amount=Money(cents, payment.currency),
-        entry_date=payment.business_date,
-        payment_type=PAYMENT_TYPES[payment.method_kind],
-        note=_note(invoice),
-        automatic=invoice.kind in _AUTOMATIC,
-    )
-
-
-def _note(invoice: Invoice) -> str:
-    match invoice.kind:
-        case InvoiceKind.MEMBERSHIP:
-            return f"SmilePass membership, due {invoice.due_date:%d/%m/%Y}"
-        case InvoiceKind.EXIT:
-            return "SmilePass membership, end of contract"
-        case InvoiceKind.INSTALMENT:
-            return f"SmilePass instalment {invoice.period}" if invoice.period else "SmilePass deposit"
-        case InvoiceKind.INSTANT:
-            return "SmilePass payment"
-        case InvoiceKind.HOLD:
-            return "SmilePass deposit that was held"

@@ -19,12 +19,20 @@ from connector.billing.documents.document import (
     Seller,
 )
 from connector.billing.documents.wording import date_text, money_text
-from connector.billing.invoices import Invoice, InvoiceLine, InvoiceStatus, printed_number
+from connector.billing.invoices import (
+    CreditNote,
+    Invoice,
+    InvoiceLine,
+    InvoiceStatus,
+    printed_credit_number,
+    printed_number,
+)
 from connector.billing.members import Member, MethodKind
 from connector.billing.offers.plan_terms import TaxCode
 from connector.billing.prices.pricing import LineKind
 from connector.clock import business_date, zone
 from connector.money import Money, total
+from connector.use_cases.invoices.owed import credit_notes
 
 _SERVICES = (
     LineKind.PLAN,
@@ -63,7 +71,9 @@ def invoice_document(session: Session, invoice: Invoice) -> InvoiceDocument:
     names = _names(session, lines)
     paid, notes = _payments(session, invoice)
     currency = invoice.currency
-    unpaid = Money(max(invoice.amount_cents - paid.cents, 0), currency)
+    credit = credit_notes(session, invoice)
+    credited = Money(sum(note.amount_cents for note in credit), currency)
+    unpaid = Money(max(invoice.amount_cents - credited.cents - paid.cents, 0), currency)
     timezone = str(invoice.issued_by["timezone"])
     return InvoiceDocument(
         number=invoice_number(invoice),
@@ -81,11 +91,18 @@ def invoice_document(session: Session, invoice: Invoice) -> InvoiceDocument:
         total=invoice.amount,
         gst=Money(sum(line.gst_cents for line in lines), currency),
         paid=paid,
+        credited=credited,
         total_due=Money.zero(currency) if invoice.status in _NOTHING_DUE else unpaid,
         currency=currency,
-        payment_notes=notes,
+        payment_notes=(*notes, *(_credit(invoice, note) for note in credit)),
         timezone=timezone,
     )
+
+
+def _credit(invoice: Invoice, note: CreditNote) -> str:
+    number = printed_credit_number(invoice.issued_by, note.number)
+    amount = Money(-note.amount_cents, note.currency)
+    return f"Credit note {number} on {date_text(note.business_date)}: {money_text(amount)}"
 
 
 def _amount(line: InvoiceLine, currency: str) -> Money:

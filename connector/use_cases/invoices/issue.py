@@ -9,8 +9,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import insert, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import insert, update
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from connector import ids
 from connector.billing.clinics import Clinic, Location
@@ -75,7 +75,8 @@ def issue(
         return []
     if tiers is not None:
         drafts = [replace(d, lines=with_platform_fee(tiers, location, d.kind, d.lines)) for d in drafts]
-    first, seller = _take_numbers(session, location, len(drafts)), seller_of(session, location)
+    first = take_numbers(session, location, Location.next_invoice_number, len(drafts))
+    seller = seller_of(session, location)
     issued, invoices, lines, bookings = [], [], [], []
     for offset, draft in enumerate(drafts):
         row = _row(location, draft, first + offset, seller, now)
@@ -88,24 +89,6 @@ def issue(
     session.execute(insert(InvoiceLine), lines)
     post(session, bookings, now)
     return issued
-
-
-def cancel(session: Session, invoice: Invoice, status: InvoiceStatus, day: date, now: datetime) -> None:
-    """Void an unpaid invoice as cancelled or expired: its number and lines stay, nothing is owed any more."""
-    invoice.status = status
-    stored = session.scalars(
-        select(InvoiceLine).where(InvoiceLine.invoice_id == invoice.id).order_by(InvoiceLine.position)
-    )
-    lines = [priced(line, invoice.currency) for line in stored]
-    if credits_ := credits_of(invoice.kind, lines):
-        entry = recipes.invoice_cancelled(invoice.id, credits_)
-        post(session, [Booking(entry, invoice.location_id, day)], now)
-
-
-def priced(line: InvoiceLine, currency: str) -> PricedLine:
-    """A stored line as the value that pricing made."""
-    amount, gst = Money(line.amount_cents, currency), Money(line.gst_cents, currency)
-    return PricedLine(line.kind, line.member_id, line.description, amount, line.tax_code, gst)
 
 
 def credits_of(kind: InvoiceKind, lines: Iterable[PricedLine]) -> dict[Account, Money]:
@@ -145,13 +128,13 @@ def seller_of(session: Session, location: Location) -> dict[str, Any]:
     }
 
 
-def _take_numbers(session: Session, location: Location, count: int) -> int:
+def take_numbers(session: Session, location: Location, counter: InstrumentedAttribute[int], count: int = 1) -> int:
     """The first of so many consecutive numbers. The row stays locked until the commit, so none is lost or doubled."""
     statement = (
         update(Location)
         .where(Location.id == location.id)
-        .values(next_invoice_number=Location.next_invoice_number + count)
-        .returning(Location.next_invoice_number)
+        .values({counter: counter + count})
+        .returning(counter)
         .execution_options(synchronize_session=False)
     )
     return session.scalars(statement).one() - count

@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 
 from connector.billing.clinics import Location
 from connector.billing.collecting.charges import Charge, ChargeAttempt, Payment
-from connector.billing.invoices import Invoice, InvoiceLine, InvoiceStatus
+from connector.billing.invoices import Invoice, InvoiceLine, InvoiceStatus, printed_credit_number
 from connector.use_cases.context import Context
 from connector.use_cases.invoices.invoice_document import invoice_number
+from connector.use_cases.invoices.owed import credit_notes
 from connector.use_cases.invoices.release_invoice import find_invoice
 
 
@@ -54,6 +55,8 @@ class InvoiceHistory:
     lines: tuple[dict[str, Any], ...]
     attempts: tuple[AttemptShown, ...]
     payment_ids: tuple[str, ...]
+    credit_notes: tuple[dict[str, Any], ...]
+    """Of refunds that have not failed."""
 
 
 def list_invoices(
@@ -88,7 +91,15 @@ def show_invoice(context: Context, invoice_id: str) -> InvoiceHistory:
         payments = session.scalars(
             select(Payment.id).where(Payment.invoice_id == invoice.id).order_by(Payment.recorded_at)
         )
-        return InvoiceHistory(_shown(invoice), shown, attempts_of(session, invoice.id), tuple(payments))
+        credit = tuple(
+            {
+                "number": printed_credit_number(invoice.issued_by, note.number),
+                "amount_cents": note.amount_cents,
+                "business_date": note.business_date,
+            }
+            for note in credit_notes(session, invoice)
+        )
+        return InvoiceHistory(_shown(invoice), shown, attempts_of(session, invoice.id), tuple(payments), credit)
 
 
 def attempts_of(session: Session, invoice_id: str) -> tuple[AttemptShown, ...]:

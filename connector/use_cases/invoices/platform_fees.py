@@ -19,11 +19,13 @@ from connector.billing.policy import FeeBearer
 from connector.billing.prices.platform_fee import FeeCategory, Tier, fee, tier_named, with_fee
 from connector.billing.prices.platform_fees import FeeCollection, FeeStatement, PlatformFee
 from connector.billing.prices.pricing import LineKind, PricedLine
+from connector.billing.prices.shares import divide
 from connector.clock import business_date
 from connector.ledger import recipes
 from connector.ledger.journal import Booking, post
 from connector.money import Money
 from connector.use_cases.context import Context
+from connector.use_cases.invoices.lines import lines_of
 
 
 def category_of(kind: InvoiceKind) -> FeeCategory:
@@ -86,21 +88,21 @@ def book_platform_fee(
 
     A fee of nothing makes no row. The payment must have been flushed.
     """
-    charged = session.scalar(
-        select(InvoiceLine).where(InvoiceLine.invoice_id == invoice.id, InvoiceLine.kind == LineKind.PLATFORM_FEE)
-    )
+    lines = lines_of(session, invoice)
+    charged = next((line for line in lines if line.kind is LineKind.PLATFORM_FEE), None)
+    _, on_top = divide(lines, payment.amount_cents)
     kept = session.get_one(Charge, payment.charge_id).application_fee_cents
     tier = tier_named(location.policy.platform_tier, context.tiers)
     if kept:
         amount = Money(kept, payment.currency)
     elif charged:
-        amount = Money(charged.amount_cents, payment.currency)
+        amount = Money(on_top, payment.currency)
     else:
         amount = fee(tier, category_of(invoice.kind), payment.amount).amount
     if not amount:
         return
-    said = charged is not None and charged.amount_cents == amount.cents
-    gst = Money(charged.gst_cents, payment.currency) if charged and said else amount.percent(tier.gst_percent)
+    said = charged is not None and charged.gst is not None and charged.amount == amount
+    gst = charged.gst if charged and charged.gst and said else amount.percent(tier.gst_percent)
     day = _month_still_open(session, location, payment.business_date, now)
     session.add(
         PlatformFee(

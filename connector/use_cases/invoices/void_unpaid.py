@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from connector.billing.collecting.charges import LIVE_ATTEMPT, AttemptState, Charge, ChargeAttempt
 from connector.billing.invoices import UNPAID, Invoice, InvoiceStatus
 from connector.use_cases.collection.plan_attempts import withdraw
-from connector.use_cases.invoices.issue import cancel
+from connector.use_cases.invoices.take_back import void
 from connector.use_cases.recovery.recover import end_recovery
 
 _SENT = [state for state in LIVE_ATTEMPT if state is not AttemptState.PLANNED]
@@ -35,6 +35,6 @@ def void_unpaid(
     unpaid = [invoice for invoice in invoices if invoice.status in UNPAID]
     for invoice in unpaid:
         withdraw(session, invoice.id, now)
-        cancel(session, invoice, status, today, now)
+        void(session, invoice, status, today, now)
         end_recovery(session, invoice.id, status.value, now)
     return len(unpaid)

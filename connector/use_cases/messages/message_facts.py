@@ -17,7 +17,7 @@ from connector.billing.agreements.payment_plans import PaymentPlan
 from connector.billing.agreements.payment_requests import HoldStatus, PaymentHold
 from connector.billing.clinics import Location
 from connector.billing.collecting.charges import AttemptState, Charge, ChargeAttempt, Payment
-from connector.billing.invoices import VOID, Invoice, InvoiceStatus
+from connector.billing.invoices import Invoice, InvoiceStatus
 from connector.billing.links import LinkKind
 from connector.billing.members import Member, MethodKind, PaymentMethod
 from connector.billing.offers.plan_changes import PlanChange
@@ -30,11 +30,11 @@ from connector.money import Money, total
 from connector.use_cases.collection.method_page import method_page
 from connector.use_cases.context import Context
 from connector.use_cases.invoices.invoice_document import invoice_number
+from connector.use_cases.invoices.owed import claimed, kept
 from connector.use_cases.patient_pages.link_subject import link_subject
 from connector.use_cases.patient_pages.link_url import link_for
 from connector.use_cases.patient_pages.show_invoice import live_attempt
 from connector.use_cases.practice.staff_users import INVITATION_LASTS, invitation_code
-from connector.use_cases.returns.refundable import kept
 
 Values = dict[str, object]
 Link = Callable[[], str]
@@ -240,7 +240,7 @@ def _overdue_staff_notice(asked: Asked) -> Found | None:
 
 def _kept_too_much(asked: Asked) -> Found | None:
     invoice = asked.session.get_one(Invoice, asked.message.subject_id)
-    surplus = kept(asked.session, invoice) - (0 if invoice.status in VOID else invoice.amount_cents)
+    surplus = kept(asked.session, invoice) - claimed(asked.session, invoice)
     if surplus <= 0:
         return None
     values: Values = {

@@ -31,7 +31,8 @@ from connector.money import Money
 from connector.use_cases.collection.collect_charge import ASK_AGAIN_AFTER
 from connector.use_cases.collection.settle_charge import PAYER_CHECK_AFTER, settle_charge
 from connector.use_cases.context import Context
-from connector.use_cases.invoices.issue import Draft, cancel, issue
+from connector.use_cases.invoices.issue import Draft, issue
+from connector.use_cases.invoices.take_back import void
 from connector.use_cases.practice.location_settings import require_active
 
 log = structlog.get_logger()
@@ -223,7 +224,7 @@ def _void(session: Session, hold: PaymentHold, now: datetime) -> None:
     hold.captured_cents = None
     location = session.get_one(Location, hold.location_id)
     invoice = session.scalars(select(Invoice).where(Invoice.payment_hold_id == hold.id)).one()
-    cancel(session, invoice, InvoiceStatus.EXPIRED, business_date(now, location.zone), now)
+    void(session, invoice, InvoiceStatus.EXPIRED, business_date(now, location.zone), now)
     attempts = select(ChargeAttempt).join(Charge).where(Charge.invoice_id == invoice.id)
     for attempt in session.scalars(attempts):
         attempt.state, attempt.decided_at, attempt.failure_code = AttemptState.FAILED, now, HOLD_ENDED

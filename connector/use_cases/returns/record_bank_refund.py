@@ -7,6 +7,7 @@ from datetime import date
 from connector import ids
 from connector.billing.clinics import Location
 from connector.billing.collecting.charges import RefundState, ReturnedPayment, ReturnKind
+from connector.billing.invoices import Invoice
 from connector.billing.members import MethodKind
 from connector.clock import business_date, day_bounds
 from connector.errors import DomainError
@@ -16,6 +17,7 @@ from connector.ledger.write_back.queue import enqueue
 from connector.money import Money
 from connector.use_cases.collection.business_day import day_of_money
 from connector.use_cases.context import Context
+from connector.use_cases.invoices.take_back import credit_refund
 from connector.use_cases.returns.record_return import AT_BANK
 from connector.use_cases.returns.refundable import check_refund, find_payment, new_request, remember_refund
 from connector.use_cases.returns.reverse_write_backs import reversals
@@ -57,6 +59,7 @@ def record_bank_refund(
         )
         session.add_all([request, returned])
         session.flush()
+        credit_refund(session, location, session.get_one(Invoice, payment.invoice_id), returned, now)
         post(session, [Booking(recipes.bank_refund(returned.id, amount), location.id, returned.business_date)], now)
         enqueue(session, reversals(session, payment, returned), now)
         remember_refund(session, payment, "Refund Recorded", request, now)

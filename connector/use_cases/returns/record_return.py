@@ -36,10 +36,11 @@ from connector.ledger.write_back.queue import enqueue
 from connector.use_cases.collection.business_day import day_of_money
 from connector.use_cases.collection.settle_charge import mark_overdue, settle_charge
 from connector.use_cases.context import Context
+from connector.use_cases.invoices.owed import claimed, kept
+from connector.use_cases.invoices.take_back import credit_refund
 from connector.use_cases.members.suspend_member import suspend
 from connector.use_cases.recovery.heed_failure import heed_dispute
 from connector.use_cases.recovery.recover import DISPUTED, begin_recovery, end_recovery
-from connector.use_cases.returns.refundable import kept
 from connector.use_cases.returns.reverse_write_backs import reversals
 from connector.use_cases.returns.undo_return import is_undone, undo_return
 
@@ -140,6 +141,8 @@ def _record(session: Session, context: Context, report: ReturnReport, now: datet
     if report.kind is ReturnKind.DISPUTE:
         _reopen(session, context, location, payment)
         heed_dispute(session, location, payment, now)
+    else:
+        credit_refund(session, location, session.get_one(Invoice, payment.invoice_id), returned, now)
     enqueue(session, reversals(session, payment, returned), now)
     log.info("payment.returned", payment_id=payment.id, kind=report.kind.value, cents=report.amount.cents)
     return returned
@@ -153,7 +156,7 @@ def _reopen(session: Session, context: Context, location: Location, payment: Pay
     """
     now = context.clock.now()
     invoice = session.get_one(Invoice, payment.invoice_id)
-    if invoice.status in VOID or kept(session, invoice) >= invoice.amount_cents:
+    if invoice.status in VOID or kept(session, invoice) >= claimed(session, invoice):
         return
     mark_overdue(session, location, invoice, context)
     session.flush()

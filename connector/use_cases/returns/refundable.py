@@ -21,7 +21,6 @@ from connector.billing.collecting.charges import (
     UndoneReturn,
 )
 from connector.billing.intake.card_numbers import without_card_number
-from connector.billing.invoices import Invoice
 from connector.billing.members import MethodKind
 from connector.errors import DomainError
 from connector.money import Money
@@ -46,20 +45,6 @@ def refundable(session: Session, payment: Payment) -> Money:
         )
     )
     return Money(payment.amount_cents - (gone or 0) + (back or 0) - (asked or 0), payment.currency)
-
-
-def kept(session: Session, invoice: Invoice) -> int:
-    """Cents that the practice has for an invoice: all payments of it, less what went back, with what came again."""
-    payments = select(Payment.id).where(Payment.invoice_id == invoice.id)
-    returns = select(ReturnedPayment.id).where(ReturnedPayment.payment_id.in_(payments))
-    paid = session.scalar(select(func.sum(Payment.amount_cents)).where(Payment.invoice_id == invoice.id))
-    gone = session.scalar(
-        select(func.sum(ReturnedPayment.amount_cents)).where(ReturnedPayment.payment_id.in_(payments))
-    )
-    back = session.scalar(
-        select(func.sum(UndoneReturn.amount_cents)).where(UndoneReturn.returned_payment_id.in_(returns))
-    )
-    return (paid or 0) - (gone or 0) + (back or 0)
 
 
 def find_payment(session: Session, payment_id: str, *, lock: bool = False) -> Payment:

@@ -23,9 +23,10 @@ from connector.use_cases.collection.business_day import day_of_money
 from connector.use_cases.collection.plan_attempts import withdraw
 from connector.use_cases.collection.settle_charge import mark_paid
 from connector.use_cases.context import Context
+from connector.use_cases.invoices.owed import claimed, kept
+from connector.use_cases.invoices.take_back import cancel_credit
 from connector.use_cases.recovery.recover import PAID, end_recovery
 from connector.use_cases.recovery.tell_staff import tell_surplus
-from connector.use_cases.returns.refundable import kept
 from connector.use_cases.returns.reverse_write_backs import cancel_out, restorations
 
 log = structlog.get_logger()
@@ -58,6 +59,7 @@ def undo_return(session: Session, context: Context, returned: ReturnedPayment, b
     session.flush()
     entry = recipes.return_undone(undone.id, Money(undone.amount_cents, undone.currency), back.fee)
     post(session, [Booking(entry, location.id, undone.business_date)], now)
+    cancel_credit(session, returned, undone.business_date, now)
     enqueue(session, restorations(session, returned, undone), now)
     cancel_out(session, returned, undone, now)
     if returned.kind is ReturnKind.DISPUTE:
@@ -72,7 +74,7 @@ def _owed_no_more(session: Session, context: Context, location: Location, paymen
     if invoice.status in UNPAID and withdraw(session, invoice.id, now):
         mark_paid(session, context, location, invoice)
         return
-    if invoice.status is InvoiceStatus.COMPLETED and kept(session, invoice) <= invoice.amount_cents:
+    if invoice.status is InvoiceStatus.COMPLETED and kept(session, invoice) <= claimed(session, invoice):
         return
     if invoice.status is not InvoiceStatus.PROCESSING:
         end_recovery(session, invoice.id, PAID, now)

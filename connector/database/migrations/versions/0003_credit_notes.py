@@ -1,0 +1,69 @@
+"""Credit notes: what is refunded is not asked for again."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from connector.database.base import Instant
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+CENTS_OR_COUNT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+APPEND_ONLY = ("credit_note",)
+"""What happened is never edited: the database itself refuses to change or remove these rows."""
+
+
+def upgrade() -> None:
+    op.add_column("location", sa.Column("next_credit_note_number", CENTS_OR_COUNT, nullable=False, server_default="1"))
+    with op.batch_alter_table("location") as batch:
+        batch.alter_column("next_credit_note_number", server_default=None)
+    text = sa.String(length=255)
+    op.create_table(
+        "credit_note",
+        sa.Column("id", text, nullable=False),
+        sa.Column("location_id", text, nullable=False),
+        sa.Column("number", CENTS_OR_COUNT, nullable=False),
+        sa.Column("invoice_id", text, nullable=False),
+        sa.Column("returned_payment_id", text, nullable=False),
+        sa.Column("amount_cents", CENTS_OR_COUNT, nullable=False),
+        sa.Column("gst_cents", CENTS_OR_COUNT, nullable=False),
+        sa.Column("currency", text, nullable=False),
+        sa.Column("business_date", sa.Date(), nullable=False),
+        sa.Column("issued_at", Instant(), nullable=False),
+        sa.CheckConstraint("amount_cents > 0", name=op.f("ck_credit_note_amount_positive")),
+        sa.ForeignKeyConstraint(["location_id"], ["location.id"], name=op.f("fk_credit_note_location_id_location")),
+        sa.ForeignKeyConstraint(["invoice_id"], ["invoice.id"], name=op.f("fk_credit_note_invoice_id_invoice")),
+        sa.ForeignKeyConstraint(
+            ["returned_payment_id"],
+            ["returned_payment.id"],
+            name=op.f("fk_credit_note_returned_payment_id_returned_payment"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_credit_note")),
+        sa.UniqueConstraint("location_id", "number", name=op.f("uq_credit_note_location_id_number")),
+        sa.UniqueConstraint("returned_payment_id", name=op.f("uq_credit_note_returned_payment_id")),
+    )
+    op.create_index("ix_credit_note_invoice_id", "credit_note", ["invoice_id"])
+    _guard()
+
+
+def _guard() -> None:
+    if op.get_bind().dialect.name == "sqlite":
+        for table in APPEND_ONLY:
+            for verb in ("UPDATE", "DELETE"):
+                op.execute(
+                    f"CREATE TRIGGER tr_{table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+                    f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+                )
+        return
+    for table in APPEND_ONLY:
+        op.execute(
+            f"CREATE TRIGGER tr_{table}_no_change BEFORE UPDATE OR DELETE ON {table} "
+            "FOR EACH ROW EXECUTE FUNCTION refuse_change()"
+        )
+        op.execute(
+            f"CREATE TRIGGER tr_{table}_no_truncate BEFORE TRUNCATE ON {table} "
+            "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+        )

@@ -1,0 +1,74 @@
+"""What is to stand in the practice system for a payment: one write-back for each person it was paid for."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from connector.billing.clinics import Location
+from connector.billing.collecting.charges import Payment
+from connector.billing.invoices import Invoice, InvoiceKind
+from connector.billing.members import MethodKind
+from connector.billing.policy import HouseholdPosting
+from connector.billing.prices.shares import divide
+from connector.ledger.write_back.models import Leg
+from connector.ledger.write_back.queue import Order
+from connector.ledger.write_back.reference import payment_reference
+from connector.matching.models import PatientLink
+from connector.money import Money
+from connector.use_cases.invoices.lines import lines_of
+
+PAYMENT_TYPES = {MethodKind.CARD: "SmilePass Card", MethodKind.BECS: "SmilePass Direct Debit"}
+
+_AUTOMATIC = (InvoiceKind.MEMBERSHIP, InvoiceKind.EXIT, InvoiceKind.INSTALMENT)
+"""Posted by themselves once linked; what is paid once waits for a person's Post to Ledger."""
+
+
+def payment_orders(
+    session: Session, location: Location, payment: Payment, invoice: Invoice
+) -> list[tuple[Order, str | None]]:
+    """One write-back for each person of the invoice, with the patient that each is linked to now."""
+    parts, _ = divide(lines_of(session, invoice), payment.amount_cents)
+    if location.policy.household_posting is HouseholdPosting.HOLDER:
+        parts = {invoice.member_id: sum(parts.values())}
+    owed = [(member_id, cents) for member_id, cents in parts.items() if cents]
+    return [
+        (_order(payment, invoice, person, member_id, cents), live_patient(session, member_id))
+        for person, (member_id, cents) in enumerate(owed)
+    ]
+
+
+def _order(payment: Payment, invoice: Invoice, person: int, member_id: str, cents: int) -> Order:
+    return Order(
+        location_id=payment.location_id,
+        member_id=member_id,
+        source_id=payment.id,
+        leg=Leg.PAYMENT,
+        reference=payment_reference(payment.charge_id, person),
+        amount=Money(cents, payment.currency),
+        entry_date=payment.business_date,
+        payment_type=PAYMENT_TYPES[payment.method_kind],
+        note=_note(invoice),
+        automatic=invoice.kind in _AUTOMATIC,
+    )
+
+
+def _note(invoice: Invoice) -> str:
+    match invoice.kind:
+        case InvoiceKind.MEMBERSHIP:
+            return f"SmilePass membership, due {invoice.due_date:%d/%m/%Y}"
+        case InvoiceKind.EXIT:
+            return "SmilePass membership, end of contract"
+        case InvoiceKind.INSTALMENT:
+            return f"SmilePass instalment {invoice.period}" if invoice.period else "SmilePass deposit"
+        case InvoiceKind.INSTANT:
+            return "SmilePass payment"
+        case InvoiceKind.HOLD:
+            return "SmilePass deposit that was held"
+
+
+def live_patient(session: Session, member_id: str) -> str | None:
+    """The patient that the member is linked to now."""
+    return session.scalar(
+        select(PatientLink.pms_patient_id).where(PatientLink.member_id == member_id, PatientLink.ended_at.is_(None))
+    )

@@ -1,0 +1,44 @@
+"""What an invoice asks for, and what the practice has for it. The difference is owed, or kept without a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from connector.billing.collecting.charges import Payment, ReturnedPayment, UndoneReturn
+from connector.billing.invoices import VOID, CreditNote, Invoice
+
+
+def claimed(session: Session, invoice: Invoice) -> int:
+    """Cents that the invoice asks for: its amount less what was credited, and nothing once it is void."""
+    return 0 if invoice.status in VOID else invoice.amount_cents - credited(session, invoice)
+
+
+def kept(session: Session, invoice: Invoice) -> int:
+    """Cents that the practice has for an invoice: all payments of it, less what went back, with what came again."""
+    payments = select(Payment.id).where(Payment.invoice_id == invoice.id)
+    returns = select(ReturnedPayment.id).where(ReturnedPayment.payment_id.in_(payments))
+    paid = session.scalar(select(func.sum(Payment.amount_cents)).where(Payment.invoice_id == invoice.id))
+    gone = session.scalar(
+        select(func.sum(ReturnedPayment.amount_cents)).where(ReturnedPayment.payment_id.in_(payments))
+    )
+    back = session.scalar(
+        select(func.sum(UndoneReturn.amount_cents)).where(UndoneReturn.returned_payment_id.in_(returns))
+    )
+    return int((paid or 0) - (gone or 0) + (back or 0))
+
+
+def credited(session: Session, invoice: Invoice) -> int:
+    """Cents of the credit notes that hold."""
+    return sum(note.amount_cents for note in credit_notes(session, invoice))
+
+
+def credit_notes(session: Session, invoice: Invoice) -> Sequence[CreditNote]:
+    """The credit notes of an invoice that is not void whose refunds have not failed, the oldest first."""
+    if invoice.status in VOID:
+        return ()
+    undone = select(UndoneReturn.returned_payment_id)
+    query = select(CreditNote).where(CreditNote.invoice_id == invoice.id, CreditNote.returned_payment_id.not_in(undone))
+    return session.scalars(query.order_by(CreditNote.number)).all()
