@@ -40,8 +40,11 @@ from connector.use_cases.collection.run_due import run_due
 from connector.use_cases.context import Context
 from connector.use_cases.invoices.platform_fees import application_fee_cents, category_of, with_platform_fee
 from connector.use_cases.practice.fee_statements import list_fee_months, make_fee_statement
+from connector.use_cases.requests.hold_payment import authorise_hold
+from connector.use_cases.requests.settle_hold import capture_hold
 from tests.support.platform_fees import HALVES, ask, balance, book, on_tier, paid
 from tests.support.practice import KEY, Practice
+from tests.support.requests import hold_for, method_of
 
 ACTOR = "person:owner"
 SEPTEMBER = date(2026, 9, 1)
@@ -141,6 +144,32 @@ def test_stripe_keeps_the_fee_where_a_platform_is_configured(
     practice.advance(days=30)
     shown = make_fee_statement(practice.context, "leura", SEPTEMBER, ACTOR)
     assert (shown.owed.cents, shown.kept.cents) == (others, shown.fee.cents - others)
+
+
+@pytest.mark.parametrize("at_dashboard", [False, True])
+def test_the_fee_of_a_hold_is_of_what_is_captured(
+    practice: Practice, platform: PaymentProcessor, at_dashboard: bool
+) -> None:
+    """Stripe keeps it of the part that is taken; who captures at the dashboard tells it no fee, so that is stated."""
+    payer = practice.enrol()
+    on_tier(practice, processor=platform)
+    hold_id = hold_for(practice, payer, 12_000)
+    authorise_hold(practice.context, hold_id, method_of(practice, payer))
+
+    if at_dashboard:
+        intent = practice.stripe_listed("payment_intents")[-1]
+        practice.stripe_do(f"payment_intents/{intent['id']}/capture", amount_to_capture="8000")
+        practice.charge()
+    else:
+        capture_hold(practice.context, hold_id, Money(8_000, "aud"), ACTOR)
+
+    (payment,) = (row for row in practice.all(Payment) if row.amount_cents == 8_000)
+    (fee,) = (row for row in practice.all(PlatformFee) if row.payment_id == payment.id)
+    (charge,) = (row for row in practice.stripe_charges() if row["id"] == payment.processor_charge_id)
+    assert (fee.amount_cents, fee.gst_cents) == (200, 12)
+    assert charge["application_fee_amount"] == (None if at_dashboard else 200)
+    assert fee.collection is (FeeCollection.STATEMENT if at_dashboard else FeeCollection.APPLICATION_FEE)
+    assert verify_ledger(practice.context).faults == []
 
 
 def test_every_fee_has_its_entry_and_every_entry_its_fee(practice: Practice) -> None:

@@ -46,7 +46,7 @@ def test_an_empty_book_is_in_order(book: Book) -> None:
 
 
 def test_a_whole_story_is_in_order(book: Book) -> None:
-    """Invoice, payment, its platform fee, a refund with its credit note, both undone later, payout; every balance follows from them."""
+    """Invoice, payment, its platform fee, a refund and its credit note, both undone, payout; balances follow."""
     book.whole_story()
 
     result = verify_ledger(book.context)

@@ -32,6 +32,7 @@ from connector.use_cases.collection.collect_charge import ASK_AGAIN_AFTER
 from connector.use_cases.collection.settle_charge import PAYER_CHECK_AFTER, settle_charge
 from connector.use_cases.context import Context
 from connector.use_cases.invoices.issue import Draft, issue
+from connector.use_cases.invoices.platform_fees import application_fee_cents
 from connector.use_cases.invoices.take_back import void
 from connector.use_cases.practice.location_settings import require_active
 
@@ -61,7 +62,8 @@ def capture_hold(context: Context, hold_id: str, amount: Money | None, actor: st
             raise DomainError(f"The hold {hold_id} is of {hold.amount}: no more than that can be captured.")
         location = session.get_one(Location, hold.location_id)
         require_active(location)
-        _invoice(session, location, hold, wanted, now)
+        kept = application_fee_cents(context, location, InvoiceKind.HOLD, wanted)
+        _invoice(session, location, hold, wanted, kept, now)
         remember(session, hold_id, "Hold Captured", now, location_id=location.id, actor=actor, cents=wanted.cents)
     return take(context, hold_id)
 
@@ -83,9 +85,13 @@ def release_hold(context: Context, hold_id: str, actor: str) -> HoldStatus:
 def take(context: Context, hold_id: str) -> HoldStatus:
     """Carry out a decided capture; repeating it takes the money once."""
     hold, processor_id = _known(context, hold_id)
-    amount = Money(hold.captured_cents or hold.amount_cents, hold.currency)
+    with context.database.read() as session:
+        charge = session.get_one(Charge, charge_id_of(hold_id))
+    fee = Money(charge.application_fee_cents, charge.currency)
     try:
-        report = context.processor.capture_charge(f"hold-capture:{hold_id}", processor_id, amount)
+        report = context.processor.capture_charge(
+            f"hold-capture:{hold_id}", processor_id, charge.amount, application_fee=fee or None
+        )
     except Rejected:
         if hold.capture_before is None or context.clock.now() < hold.capture_before:
             raise
@@ -180,11 +186,15 @@ def _charge_for(session: Session, hold: PaymentHold, report: ChargeReport, now: 
         return found
     location = session.get_one(Location, hold.location_id)
     remember(session, hold.id, "Hold Captured", now, location_id=location.id, actor=CONNECTOR)
-    return _invoice(session, location, hold, report.settlement.gross, now)
+    settled = report.settlement
+    return _invoice(session, location, hold, settled.gross, settled.application_fee_cents, now)
 
 
-def _invoice(session: Session, location: Location, hold: PaymentHold, amount: Money, now: datetime) -> str:
-    """Decide the capture: invoice, charge and attempt, whose payment object exists already. Returns the charge's id."""
+def _invoice(session: Session, location: Location, hold: PaymentHold, amount: Money, kept: int, now: datetime) -> str:
+    """Decide the capture: invoice, charge and attempt, whose payment object exists already. Returns the charge's id.
+
+    `kept`: cents that Stripe is to keep for the platform.
+    """
     hold.status, hold.captured_cents = HoldStatus.CAPTURING, amount.cents
     hold.next_check_at = now + ASK_AGAIN_AFTER
     today = business_date(now, location.zone)
@@ -196,7 +206,7 @@ def _invoice(session: Session, location: Location, hold: PaymentHold, amount: Mo
         location_id=location.id,
         invoice_id=issued.id,
         amount_cents=amount.cents,
-        application_fee_cents=0,
+        application_fee_cents=kept,
         currency=amount.currency,
         processor_id=hold.processor_id,
         created_at=now,
