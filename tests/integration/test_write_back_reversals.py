@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from connector.billing.collecting.charges import UndoneReturn
 from connector.billing.members import MethodKind
 from connector.ledger.write_back import queue
-from connector.ledger.write_back.models import Leg
+from connector.ledger.write_back.models import Leg, WriteBack
 from connector.ledger.write_back.states import WriteBackState
+from connector.use_cases.books.verify_ledger import verify_ledger
 from tests.support.practice import Practice
 
 S = WriteBackState
@@ -105,3 +107,49 @@ def test_the_refund_of_a_payment_that_was_typed_in_by_hand_is_handed_to_a_person
     assert (reversal.state, practice.pms_rows()) == (S.HELD, [])
     assert reversal.reason is not None
     assert "by hand" in reversal.reason
+
+
+def test_a_part_that_came_again_before_its_reversal_was_refused_is_entered_nowhere(practice: Practice) -> None:
+    """Nobody had written anything yet; once the payment is there and the office refuses the part, both halves close."""
+    person = practice.enrol("pm_card_refundFail", linked=False)
+    practice.work()
+    practice.refund(amount="1000")
+    practice.charge()
+    for _ in range(2):
+        practice.advance(days=1)
+        practice.charge()
+    assert practice.states() == [S.UNLINKED, S.QUEUED, S.QUEUED]
+
+    practice.link(person)
+    practice.work()
+    practice.settle()
+
+    assert practice.states() == [S.CONFIRMED, S.RECORDED, S.RECORDED]
+    assert [row["cents"] for row in practice.pms_rows()] == [2_990]
+    assert verify_ledger(practice.context).faults == []
+
+
+def test_a_refund_that_fails_after_the_bank_fetched_everything_back_restores_nothing(practice: Practice) -> None:
+    """Ten dollars refunded, then all 29.90 fetched back: ten were paid out twice, and come back once."""
+    practice.enrol("pm_card_refundFailLate")
+    practice.work()
+    practice.settle()
+    practice.refund(amount="1000")
+    practice.work()
+    practice.by_hand(queue.mark_recorded, Leg.REVERSAL)
+    (intent,) = practice.stripe_listed("payment_intents")
+    practice.stripe.post("disputes", payment_intent=intent["id"])
+    practice.work()
+    for _ in range(31):
+        practice.advance(days=1)
+        practice.charge()
+
+    undone = practice.all(UndoneReturn)
+    rows = [row for row in practice.all(WriteBack) if row.reference.startswith(practice.all(WriteBack)[0].reference)]
+    assert [row.amount_cents for row in undone] == [1_000]
+    assert [(row.leg, row.amount_cents) for row in rows] == [
+        (Leg.PAYMENT, 2_990),
+        (Leg.REVERSAL, 1_000),
+        (Leg.REVERSAL, 1_990),
+    ]
+    assert verify_ledger(practice.context).faults == []

@@ -169,25 +169,20 @@ def _due_in_ledgers(session: Session, source: _Source, source_id: str, cents: in
     fee = _fee_charged_on(session, source_id)
     if source.key is Payment.id:
         return range(cents - fee, cents - fee + 1)
-    if source.key is ReturnedPayment.id:
-        taken = _taken(session, source_id)
-        return range(max(0, taken - fee), taken + 1)
-    # What undoes a return restores exactly what that one had reversed.
-    returned = select(UndoneReturn.returned_payment_id).where(UndoneReturn.id == source_id)
-    reversals = WriteBack.source_id.in_(returned) & (WriteBack.leg == Leg.REVERSAL)
-    reversed_cents = session.scalar(select(func.sum(WriteBack.amount_cents)).where(reversals)) or 0
-    return range(reversed_cents, reversed_cents + 1)
+    moved = _moved(session, source_id)
+    return range(max(0, moved - fee), moved + 1)
 
 
-def _taken(session: Session, returned_id: str) -> int:
-    """How much of a return its payment could still give when it was recorded.
+def _moved(session: Session, source_id: str) -> int:
+    """How much a return took of what its payment could still give then, or how much came back of that when undone.
 
     What was given back beyond that stands in no ledger: the day's report names it.
     """
+    undone_here = select(UndoneReturn.returned_payment_id).where(UndoneReturn.id == source_id)
     payment = session.scalars(
         select(Payment)
         .join(ReturnedPayment, ReturnedPayment.payment_id == Payment.id)
-        .where(ReturnedPayment.id == returned_id)
+        .where((ReturnedPayment.id == source_id) | ReturnedPayment.id.in_(undone_here))
     ).one()
     returns = session.scalars(select(ReturnedPayment).where(ReturnedPayment.payment_id == payment.id)).all()
     undone = session.scalars(
@@ -195,14 +190,18 @@ def _taken(session: Session, returned_id: str) -> int:
     )
     # Of what one unit of work has recorded, the ids tell the order.
     story = sorted([*returns, *undone], key=lambda row: (row.recorded_at, row.id.partition("_")[2]))
-    left, taken = payment.amount_cents, {}
+    left = kept = payment.amount_cents
+    moved: dict[str, int] = {}
     for row in story:
         if isinstance(row, ReturnedPayment):
-            taken[row.id] = min(row.amount_cents, left)
-            left -= taken[row.id]
+            kept -= row.amount_cents
+            moved[row.id] = min(row.amount_cents, left)
+            left -= moved[row.id]
         else:
-            left += taken[row.returned_payment_id]
-    return taken[returned_id]
+            kept += row.amount_cents
+            moved[row.id] = min(moved[row.returned_payment_id], max(0, kept - left))
+            left += moved[row.id]
+    return moved[source_id]
 
 
 def _fee_charged_on(session: Session, source_id: str) -> int:

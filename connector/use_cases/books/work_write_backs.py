@@ -10,6 +10,7 @@ from connector.ledger.write_back.models import WriteBack
 from connector.ledger.write_back.states import WriteBackState
 from connector.use_cases.containment import contained
 from connector.use_cases.context import Context
+from connector.use_cases.returns.reverse_write_backs import cancel_out
 
 WORK = (WriteBackState.QUEUED, WriteBackState.SENDING, WriteBackState.ACCEPTED, WriteBackState.UNKNOWN)
 
@@ -28,6 +29,9 @@ def work_write_backs(context: Context, location_id: str | None = None, mapper: M
                 adapter = context.pms.of(location)
                 engine = WriteBackEngine(context.database, context.clock, location.id, location.zone, adapter, mapper)
                 engine.run(tally)
+            if tally.rejected:
+                with context.database.unit_of_work() as session:
+                    cancel_out(session, context.clock.now())
     return tallies
 
 

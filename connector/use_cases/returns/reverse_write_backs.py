@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from connector.billing.collecting.charges import Payment, ReturnedPayment, UndoneReturn
 from connector.billing.prices.shares import apportion
@@ -58,52 +58,49 @@ def reversals(session: Session, payment: Payment, returned: ReturnedPayment) -> 
     return [_reversal(person, returned, cents) for person, cents in zip(standing, parts, strict=True) if cents]
 
 
-def restorations(session: Session, returned: ReturnedPayment, undone: UndoneReturn) -> list[WithPatient]:
+def restorations(
+    session: Session, payment: Payment, returned: ReturnedPayment, undone: UndoneReturn
+) -> list[WithPatient]:
     """The reversals of the return taken back: each amount stands in the person's ledger once more.
 
-    Each points to its reversal, so it waits until that is proven to be there, and goes where that one went.
+    No ledgers together say more than what is kept of the payment, e.g. where a refund fails after the payer's bank had
+    fetched all of it. Each points to its reversal, so it waits until that is proven to be there, and goes where that
+    one went.
     """
     rows = session.scalars(
         select(WriteBack)
         .where(WriteBack.source_id == returned.id, WriteBack.leg == Leg.REVERSAL)
         .order_by(WriteBack.reference)
-    )
+    ).all()
+    there = sum(person.left for person in _standing(session, payment))
+    room = max(0, _left_before(session, payment, None) - there)
+    parts = apportion(min(room, _sum(rows)), [row.amount_cents for row in rows]) if rows else []
     return [
-        (
-            Order(
-                location_id=row.location_id,
-                member_id=row.member_id,
-                source_id=undone.id,
-                leg=Leg.PAYMENT,
-                reference=undone_reference(row.reference),
-                amount=row.amount,
-                entry_date=undone.business_date,
-                payment_type=row.payment_type,
-                note=f"SmilePass {returned.kind} {row.reference} undone",
-                reverses_id=row.id,
-            ),
-            row.sent_to_patient_id or row.pms_patient_id,
-        )
-        for row in rows
+        (_restoration(row, undone, cents), row.sent_to_patient_id or row.pms_patient_id)
+        for row, cents in zip(rows, parts, strict=True)
+        if cents
     ]
 
 
-def cancel_out(session: Session, returned: ReturnedPayment, undone: UndoneReturn, now: datetime) -> None:
-    """Close each reversal that was refused, and was not typed in either, together with what was to take it back."""
-    rows = session.scalars(select(WriteBack).where(WriteBack.source_id.in_((returned.id, undone.id)))).all()
-    again = {row.reverses_id: row for row in rows if row.source_id == undone.id}
-    for row in rows:
-        # One that is refused only later stays a person's matter, and so does its restoration.
-        if row.source_id == returned.id and row.state is WriteBackState.REJECTED and row.id in again:
-            for half in (row, again[row.id]):
-                step(session, half, WriteBackState.RECORDED, now, reason=CANCELLED_OUT)
-
-
-def _left_before(session: Session, payment: Payment, returned: ReturnedPayment) -> int:
-    """Cents of the payment that no other return has taken."""
-    others = select(ReturnedPayment.id).where(
-        ReturnedPayment.payment_id == payment.id, ReturnedPayment.id != returned.id
+def cancel_out(session: Session, now: datetime) -> None:
+    """Close each reversal that the practice system refused, together with what is to take it back and waits for it."""
+    again = aliased(WriteBack)
+    pairs = (
+        select(WriteBack, again)
+        .join(again, again.reverses_id == WriteBack.id)
+        .where(WriteBack.leg == Leg.REVERSAL, WriteBack.state == WriteBackState.REJECTED)
+        .where(again.state == WriteBackState.QUEUED, again.amount_cents == WriteBack.amount_cents)
     )
+    for refused, restoration in session.execute(pairs).all():
+        if step(session, refused, WriteBackState.RECORDED, now, reason=CANCELLED_OUT):
+            step(session, restoration, WriteBackState.RECORDED, now, reason=CANCELLED_OUT)
+
+
+def _left_before(session: Session, payment: Payment, returned: ReturnedPayment | None) -> int:
+    """Cents of the payment that no return has taken, apart from this one."""
+    others = select(ReturnedPayment.id).where(ReturnedPayment.payment_id == payment.id)
+    if returned is not None:
+        others = others.where(ReturnedPayment.id != returned.id)
     gone = session.scalar(select(func.sum(ReturnedPayment.amount_cents)).where(ReturnedPayment.id.in_(others)))
     back = session.scalar(
         select(func.sum(UndoneReturn.amount_cents)).where(UndoneReturn.returned_payment_id.in_(others))
@@ -142,6 +139,21 @@ def _reversal(person: _Standing, returned: ReturnedPayment, cents: int) -> WithP
         reverses_id=entry.id,
     )
     return order, entry.sent_to_patient_id or entry.pms_patient_id
+
+
+def _restoration(row: WriteBack, undone: UndoneReturn, cents: int) -> Order:
+    return Order(
+        location_id=row.location_id,
+        member_id=row.member_id,
+        source_id=undone.id,
+        leg=Leg.PAYMENT,
+        reference=undone_reference(row.reference),
+        amount=Money(cents, row.currency),
+        entry_date=undone.business_date,
+        payment_type=row.payment_type,
+        note=f"SmilePass return {row.reference} undone",
+        reverses_id=row.id,
+    )
 
 
 def _sum(rows: Iterable[WriteBack]) -> int:

@@ -60,8 +60,8 @@ def undo_return(session: Session, context: Context, returned: ReturnedPayment, b
     entry = recipes.return_undone(undone.id, Money(undone.amount_cents, undone.currency), back.fee)
     post(session, [Booking(entry, location.id, undone.business_date)], now)
     cancel_credit(session, returned, undone.business_date, now)
-    enqueue(session, restorations(session, returned, undone), now)
-    cancel_out(session, returned, undone, now)
+    enqueue(session, restorations(session, payment, returned, undone), now)
+    cancel_out(session, now)
     if returned.kind is ReturnKind.DISPUTE:
         _owed_no_more(session, context, location, payment)
     log.info("return.undone", payment_id=payment.id, kind=returned.kind.value, cents=undone.amount_cents)
