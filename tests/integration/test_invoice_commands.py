@@ -69,14 +69,14 @@ def test_a_release_that_cannot_be_is_refused_as_a_whole(practice: Practice) -> N
     first, second, third = by_due_date(practice)[1:]
     release = ("invoices", "release")
 
-    assert_refused(practice, "bank debits: choose 22/11/2027", *release, first.id, "--on", "2027-11-21")
-    assert_refused(practice, "is debited on 23/11/2027 already", *release, first.id, second.id, "--on", "2027-11-23")
+    assert_refused(practice, "bank debits: choose 23/11/2027", *release, first.id, "--on", "2027-11-21")
+    assert_refused(practice, "is debited on 24/11/2027 already", *release, first.id, second.id, "--on", "2027-11-24")
     assert_refused(practice, "19/11/2027 has passed", *release, first.id, "--on", "2027-11-19")
     assert_refused(practice, "There is no invoice 'inv_x'", *release, first.id, "inv_x")
     assert {row.status for row in by_due_date(practice)[1:]} == {InvoiceStatus.WAITING}
 
-    both = document(practice, *release, first.id, second.id, "--on", "2027-11-23", "--same-day")
-    assert [row["debit_on"] for row in both] == ["2027-11-23"] * 2
+    both = document(practice, *release, first.id, second.id, "--on", "2027-11-24", "--same-day")
+    assert [row["debit_on"] for row in both] == ["2027-11-24"] * 2
     assert_refused(practice, "is open: only one that waits can be released", *release, first.id)
     assert_refused(practice, "is open: only one that waits can be forgiven", "invoices", "forgive", first.id)
     with practice.context.database.unit_of_work() as session:

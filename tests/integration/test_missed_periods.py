@@ -78,14 +78,14 @@ def test_a_practice_that_wants_to_be_asked_charges_none_of_them(practice: Practi
 
 
 def test_all_missed_bank_debits_fall_on_business_days_of_their_own(practice: Practice) -> None:
-    """20 November is a Saturday: they follow from Monday on."""
+    """20 November is a Saturday: they follow from Monday on, with one that was planned already."""
     away_for_three_months(practice, "pm_becs_success", catch_up="all")
 
     for _ in range(10):
         practice.work()
         practice.advance(days=1)
 
-    assert debit_days(practice) == ["08-16", "11-22", "11-23", "11-24"]
+    assert debit_days(practice) == ["11-22", "11-23", "11-24", "11-25"]
     assert {row.status for row in practice.all(Invoice)} == {InvoiceStatus.COMPLETED}
     practice.settle()
     practice.assert_all_written()

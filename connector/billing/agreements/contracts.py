@@ -5,6 +5,7 @@ A contract has one cycle and one invoice a period; each person on it has a plan 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date, datetime
 from enum import StrEnum
 
@@ -77,6 +78,14 @@ class Contract(Base):
         if self.anchor is None:
             raise ValueError("A contract that has not started has no due dates.")
         return due_date(self.anchor, self.frequency, period)
+
+    def coming(self, until: date) -> Iterator[date]:
+        """The due dates that are not invoiced yet, up to that day."""
+        due, period = self.next_due, self.next_period
+        while due is not None and due <= min(until, self.ends_on or until):
+            yield due
+            period += 1
+            due = self.due_date(period)
 
     def step(self) -> None:
         """Go on to the next period. The cycle knows no other way forward than from its anchor."""

@@ -6,6 +6,7 @@ amount is stored for them: both are derived, so they always add up to the total.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Any
 
@@ -85,6 +86,14 @@ class PaymentPlan(Base):
             raise ValueError(f"There is no instalment {number} in a plan of {self.instalment_count}.")
         amount = self.financed.split(self.instalment_count)[number - 1]
         return Instalment(number, due_date(self.anchor, self.frequency, max(0, number - self.anchor_number)), amount)
+
+    def coming(self, until: date) -> Iterator[date]:
+        """The due dates that are not invoiced yet, up to that day."""
+        due, number = self.next_due, self.next_number
+        while due is not None and due <= until:
+            yield due
+            number += 1
+            due = self.instalment(number).due if number <= self.instalment_count else None
 
     @property
     def financed(self) -> Money:

@@ -10,18 +10,17 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import update
 
-from connector.billing.clinics import Location
-from connector.billing.collecting.catch_up import week_meter
+from connector.billing.clinics import Location, LocationStatus
 from connector.billing.collecting.charges import ABANDONED, LIVE_ATTEMPT, AttemptState, Charge, ChargeAttempt, Origin
 from connector.billing.invoices import Invoice
-from connector.billing.members import Member, MethodKind, PaymentMethod
+from connector.billing.members import Member, PaymentMethod
 from connector.billing.processor import AuthorisedMethod, ChargeReport, ChargeStatus
-from connector.clock import day_bounds
 from connector.errors import InvariantBroken, OutcomeUnknown, Rejected
 from connector.failpoints import failpoint
 from connector.money import Money
+from connector.use_cases.collection.put_off import ASK_AGAIN_AFTER, comes_now, day_is_open
 from connector.use_cases.collection.settle_charge import of_earlier_attempt, settle_charge
 from connector.use_cases.context import Context
 from connector.use_cases.invoices.platform_fees import application_fees
@@ -32,7 +31,6 @@ REFUSED = "refused_by_processor"
 """Our failure code for a request that Stripe did not accept, as opposed to a payment that was declined."""
 METHOD_GONE = "method_gone"
 """Ours for a method that was removed, or whose mandate ended, before anything was sent."""
-ASK_AGAIN_AFTER = timedelta(minutes=5)
 KEYS_LAST = timedelta(hours=23)
 """An hour less than Stripe keeps idempotency keys, for clocks that differ."""
 GIVEN_UP_AFTER = timedelta(days=3)
@@ -57,6 +55,9 @@ def collect_charge(context: Context, attempt_id: str, return_url: str = "") -> C
     Raises EdgeError when Stripe cannot be asked; nothing is lost by that.
     """
     work = _read(context, attempt_id)
+    if work.attempt.state not in LIVE_ATTEMPT:
+        # Called off since the caller looked: e.g. the invoice was cancelled, or the membership paused.
+        return None
     try:
         if work.attempt.state is AttemptState.PLANNED and not _may_begin(context, work):
             return None
@@ -89,42 +90,16 @@ def _read(context: Context, attempt_id: str) -> _Work:
 
 
 def _may_begin(context: Context, work: _Work) -> bool:
-    """Whether the attempt can be made now: not with a method that has ended, nor above the week's limit for debits."""
+    """Whether the attempt can be made now: not with a method that has ended, nor at a location that is paused."""
+    if work.location.status is not LocationStatus.ACTIVE:
+        return False
     if not work.method.usable:
         _fail_here(context, work, METHOD_GONE)
         return False
-    if work.method.kind is not MethodKind.BECS or _within_limits(context, work):
+    if not day_is_open(work.location, work.attempt, work.method.kind, context.clock.now()):
         return True
-    tomorrow = work.location.calendar.add_business_days(work.attempt.debit_on, 1)
-    again = max(day_bounds(tomorrow, work.location.zone)[0], context.clock.now() + ASK_AGAIN_AFTER)
     with context.database.unit_of_work() as session:
-        session.execute(
-            update(ChargeAttempt)
-            .where(ChargeAttempt.id == work.attempt.id, ChargeAttempt.state == AttemptState.PLANNED)
-            # A payer who was present will have gone by then: what they agreed to is collected without them.
-            .values(debit_on=tomorrow, next_check_at=again, origin=_LATER[work.attempt.origin])
-        )
-    log.warning("charge.above_week_limit", charge_id=work.charge.id, location_id=work.location.id)
-    return False
-
-
-_LATER = {origin: Origin.SCHEDULE if origin is Origin.PAYER else origin for origin in Origin}
-
-
-def _within_limits(context: Context, work: _Work) -> bool:
-    """Stripe limits what the bank debits of seven days add up to. One that is too large alone is sent, and refused."""
-    limit = work.location.policy.becs_week_limit_cents
-    day = work.attempt.debit_on
-    query = (
-        select(ChargeAttempt.debit_on, Charge.amount_cents)
-        .join(Charge, Charge.id == ChargeAttempt.charge_id)
-        .join(PaymentMethod, PaymentMethod.id == ChargeAttempt.payment_method_id)
-        .where(ChargeAttempt.location_id == work.location.id, ChargeAttempt.debit_on > day - timedelta(days=7))
-        .where(ChargeAttempt.sent_at.is_not(None), PaymentMethod.kind == MethodKind.BECS)
-    )
-    with context.database.read() as session:
-        debits = [(on, cents) for on, cents in session.execute(query)]
-    return work.charge.amount_cents > limit or week_meter(debits, day, work.charge.amount_cents, limit)
+        return comes_now(session, work.location, work.attempt, work.charge, work.method, context.clock.now())
 
 
 def _prepare(context: Context, work: _Work) -> bool:
@@ -133,12 +108,17 @@ def _prepare(context: Context, work: _Work) -> bool:
     # A retry confirms the same payment object again, which can succeed only once.
     charge.processor_id = charge.processor_id or _payment_object(context, work)
     failpoint("charge.prepared")
+    now = context.clock.now()
     with context.database.unit_of_work() as session:
         session.execute(update(Charge).where(Charge.id == charge.id).values(processor_id=charge.processor_id))
+        # Asked again with the decision: another worker may have sent a debit meanwhile.
+        is_open = day_is_open(work.location, work.attempt, work.method.kind, now)
+        if is_open and not comes_now(session, work.location, work.attempt, charge, work.method, now):
+            return False
         decided = session.scalar(
             update(ChargeAttempt)
             .where(ChargeAttempt.id == work.attempt.id, ChargeAttempt.state.in_(_MAY_BE_SENT))
-            .values(state=AttemptState.SENDING, sent_at=context.clock.now())
+            .values(state=AttemptState.SENDING, sent_at=now)
             .returning(ChargeAttempt.id)
         )
     return decided is not None

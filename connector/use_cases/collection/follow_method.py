@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from connector.billing.activity import remember
+from connector.billing.agreements.contracts import AgreementStatus
 from connector.billing.clinics import Location
 from connector.billing.collecting.charges import Charge, ChargeAttempt, Origin
 from connector.billing.collecting.declines import DeclineClass
@@ -17,6 +18,7 @@ from connector.billing.processor import AuthorisedMethod
 from connector.clock import business_date
 from connector.use_cases.collection.collect_charge import METHOD_GONE
 from connector.use_cases.collection.plan_attempts import plan_again
+from connector.use_cases.collection.retry_overdue import of_agreements_that_are
 from connector.use_cases.context import Context
 from connector.use_cases.recovery.heed_failure import stop_charging, verdict_of
 from connector.use_cases.recovery.recover import left_to_a_person
@@ -73,13 +75,17 @@ def _renew(method: PaymentMethod, shown: AuthorisedMethod) -> bool:
 
 
 def _try_again(session: Session, method: PaymentMethod, now: datetime) -> None:
-    """What was declined for the old card's details is tried once more with the new ones; no step of the recovery."""
+    """What was declined for the old card's details is tried once more with the new ones; no step of the recovery.
+
+    The payer has done nothing, so a pause stays a pause, and what is cancelled is not tried.
+    """
     location = _location_of(session, method)
     today = business_date(now, location.zone)
     overdue = select(Invoice).where(
         Invoice.member_id == method.member_id,
         Invoice.status == InvoiceStatus.OVERDUE,
         Invoice.id.not_in(left_to_a_person()),
+        Invoice.id.not_in(of_agreements_that_are(AgreementStatus.SUSPENDED, AgreementStatus.CANCELLED)),
     )
     for invoice in session.scalars(overdue.order_by(Invoice.due_date, Invoice.id)).all():
         if not _asked_for_details(session, invoice, method):

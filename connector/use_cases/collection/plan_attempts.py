@@ -12,7 +12,10 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from connector import ids
+from connector.billing.agreements.contracts import BILLABLE, Contract
+from connector.billing.agreements.payment_plans import PaymentPlan
 from connector.billing.clinics import Location
+from connector.billing.collecting.business_days import BusinessCalendar
 from connector.billing.collecting.charges import (
     ENDED,
     LIVE_ATTEMPT,
@@ -29,6 +32,8 @@ from connector.money import Money
 from connector.use_cases.invoices.owed import claimed, kept
 
 LEFT_BEHIND_AFTER = timedelta(minutes=10)
+LOOK_AHEAD = timedelta(days=60)
+"""So far ahead due dates are kept free of other debits: longer than any catch-up or recovery step lasts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,18 +135,40 @@ def withdraw(session: Session, invoice_id: str, now: datetime) -> bool:
     return True
 
 
-def debit_days(session: Session, member_ids: Collection[str], since: date) -> dict[str, set[date]]:
-    """The days from `since` on which something was or will be taken from each payer."""
+def debit_days(session: Session, member_ids: Collection[str], since: date, but: str = "") -> dict[str, set[date]]:
+    """The days from `since` on which something was or will be taken from each payer, apart from the attempt `but`."""
     query = (
         select(Invoice.member_id, ChargeAttempt.debit_on)
         .join(Charge, Charge.invoice_id == Invoice.id)
         .join(ChargeAttempt, ChargeAttempt.charge_id == Charge.id)
         .where(Invoice.member_id.in_(member_ids), ChargeAttempt.debit_on >= since)
-        .where(ChargeAttempt.state != AttemptState.WITHDRAWN)
+        .where(ChargeAttempt.state != AttemptState.WITHDRAWN, ChargeAttempt.id != but)
     )
     found: defaultdict[str, set[date]] = defaultdict(set)
     for member_id, day in session.execute(query):
         found[member_id].add(day)
+    return found
+
+
+def busy_days(
+    session: Session, calendar: BusinessCalendar, member_ids: Collection[str], today: date, but: str = ""
+) -> dict[str, set[date]]:
+    """The days from today on of each payer that no missed or repeated debit may take.
+
+    Something is planned for them, apart from the attempt `but`, or falls due on them. A bank debit rolls to the next
+    business day; for a card that day is left free as well, which does no harm.
+    """
+    found: defaultdict[str, set[date]] = defaultdict(set, debit_days(session, member_ids, today, but))
+    agreements: list[Contract | PaymentPlan] = [
+        *session.scalars(select(Contract).where(Contract.member_id.in_(member_ids), Contract.status.in_(BILLABLE))),
+        *session.scalars(
+            select(PaymentPlan).where(PaymentPlan.member_id.in_(member_ids), PaymentPlan.status.in_(BILLABLE))
+        ),
+    ]
+    for agreement in agreements:
+        # What should have been issued by now is debited today.
+        days = {max(due, today) for due in agreement.coming(today + LOOK_AHEAD)}
+        found[agreement.member_id] |= days | {calendar.roll_forward(day) for day in days}
     return found
 
 

@@ -33,7 +33,7 @@ from connector.use_cases.invoices.owed import claimed, kept
 from connector.use_cases.invoices.platform_fees import book_platform_fee
 from connector.use_cases.messages.queue_receipt import queue_receipt
 from connector.use_cases.recovery.heed_failure import heed_failure, tell_first_failure
-from connector.use_cases.recovery.recover import PAID, begin_recovery, end_recovery
+from connector.use_cases.recovery.recover import FINISHED, PAID, begin_recovery, end_recovery
 from connector.use_cases.recovery.tell_staff import tell_staff, tell_surplus
 
 log = structlog.get_logger()
@@ -78,8 +78,6 @@ def _succeed(
 ) -> None:
     if session.scalar(select(Payment.id).where(Payment.charge_id == charge.id)):
         return
-    if settled.gross != charge.amount:
-        raise InvariantBroken(f"Stripe took {settled.gross} for the charge {charge.id} of {charge.amount}.")
     now = context.clock.now()
     invoice = session.get_one(Invoice, charge.invoice_id)
     location = session.get_one(Location, charge.location_id)
@@ -102,11 +100,17 @@ def _succeed(
     session.add(payment)
     if attempt is not None:
         attempt.state, attempt.decided_at = AttemptState.SUCCEEDED, now
+    session.flush()
     if invoice.status in VOID:
         # It came after all: the invoice stays void, and the day's report names the money until it is given back.
         log.warning("payment.without_debt", payment_id=payment.id, invoice_id=invoice.id)
-    else:
+    elif kept(session, invoice) >= claimed(session, invoice):
         mark_paid(session, context, location, invoice)
+    else:
+        # Somebody took less of a hold at Stripe's dashboard than was decided here.
+        mark_overdue(session, location, invoice, context)
+        end_recovery(session, invoice.id, FINISHED, now)
+        tell_staff(session, location, [invoice.id], now)
     session.flush()
     if kept(session, invoice) > claimed(session, invoice):
         tell_surplus(session, location, invoice, payment.id, now)
@@ -161,6 +165,9 @@ def _never_began(session: Session, invoice: Invoice, *, was_processing: bool) ->
         return False
     contract = session.get_one(Contract, invoice.contract_id)
     if contract.adopted or contract.status not in (AgreementStatus.ACTIVE, AgreementStatus.FAILED):
+        return False
+    if contract.next_period > 1:
+        # Later periods were billed before this one was decided: it runs, and owes this.
         return False
     contract.status, invoice.status = AgreementStatus.FAILED, InvoiceStatus.OVERDUE
     return True

@@ -25,7 +25,7 @@ from connector.billing.offers.plan_terms import TaxCode
 from connector.billing.prices.pricing import LineKind, PricedLine
 from connector.clock import business_date
 from connector.money import Money
-from connector.use_cases.collection.plan_attempts import FirstTry, Payer, debit_days, payers, plan_first
+from connector.use_cases.collection.plan_attempts import FirstTry, Payer, busy_days, payers, plan_first
 from connector.use_cases.context import Context
 from connector.use_cases.invoices.issue import Draft, Issued, issue
 from connector.use_cases.invoices.price_periods import Prices
@@ -177,7 +177,7 @@ def _collect(
 ) -> None:
     """Plan the attempts; whoever cannot be charged is overdue from the first day."""
     late = {wanted.draft.member_id for wanted, _ in items if wanted.release is Release.CHARGE_LATER}
-    taken = debit_days(session, late, today) if late else {}
+    taken = busy_days(session, location.calendar, late, today) if late else {}
     tries = []
     for wanted, issued in items:
         if issued.status is InvoiceStatus.OVERDUE:

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from connector.billing.activity import remember
+from connector.billing.agreements.contracts import AgreementStatus, Contract
 from connector.billing.clinics import Location
 from connector.billing.collecting.catch_up import debit_day
 from connector.billing.collecting.charges import Origin
@@ -16,7 +17,7 @@ from connector.billing.invoices import UNPAID, Invoice, InvoiceStatus
 from connector.billing.members import MethodKind
 from connector.clock import business_date
 from connector.errors import DomainError
-from connector.use_cases.collection.plan_attempts import Payer, debit_days, payers, plan_again
+from connector.use_cases.collection.plan_attempts import Payer, busy_days, payers, plan_again
 from connector.use_cases.collection.settle_charge import without_debt
 from connector.use_cases.context import Context
 from connector.use_cases.invoices.invoice_document import invoice_number
@@ -72,6 +73,11 @@ def cancel_invoice(context: Context, invoice_id: str, actor: str) -> Invoice:
                 f"The invoice {_name(invoice)} belongs to the payment request {invoice.instant_payment_id}: "
                 "cancel that with `connector payment-requests cancel`."
             )
+        if invoice.contract_id and session.get_one(Contract, invoice.contract_id).status is AgreementStatus.FAILED:
+            raise DomainError(
+                f"The invoice {_name(invoice)} is the first of a membership that has not begun: cancel the contract "
+                f"{invoice.contract_id} with `connector members cancel`, or let its payer give another card."
+            )
         today = business_date(now, location.zone)
         void_unpaid(session, [invoice], InvoiceStatus.CANCELLED, today, now)
         without_debt(session, invoice)
@@ -115,7 +121,8 @@ def _day(
     same_day: bool,
 ) -> date:
     """The day of the debit. A day that was asked for is taken as it is, or refused."""
-    busy = set() if same_day else debit_days(session, [invoice.member_id], today).get(invoice.member_id, set())
+    found = {} if same_day else busy_days(session, location.calendar, [invoice.member_id], today)
+    busy = found.get(invoice.member_id, set())
     day = debit_day(on or today, busy, location.calendar, is_becs=payer.kind is MethodKind.BECS)
     if on is None or on == day:
         if day < today:

@@ -16,10 +16,11 @@ from connector.billing.agreements.contracts import AgreementStatus, Contract, Co
 from connector.billing.agreements.payment_plans import PaymentPlan
 from connector.billing.agreements.payment_requests import InstantPayment, PaymentHold
 from connector.billing.clinics import Location
+from connector.billing.collecting.catch_up import debit_day
 from connector.billing.collecting.charges import AttemptState, ChargeAttempt, Origin
-from connector.billing.invoices import UNPAID, Invoice
+from connector.billing.invoices import UNPAID, Invoice, InvoiceStatus
 from connector.billing.links import LinkKind, SecureLink, end
-from connector.billing.members import Member, PaymentMethod
+from connector.billing.members import Member, MethodKind, PaymentMethod
 from connector.billing.offers.plan_changes import PlanChange
 from connector.billing.processor import AuthorisedMethod
 from connector.clock import business_date
@@ -122,10 +123,12 @@ def _invoice(session: Session, invoice: Invoice, page: _Completed) -> None:
     """The payer wants to pay it now: keeping the method retries what is overdue, and this is due from now on."""
     location = session.get_one(Location, invoice.location_id)
     method_id = _kept(session, location, invoice.member_id, page)
-    if method_id is not None and invoice.status in UNPAID:
-        plan_again(
-            session, location, invoice, method_id, Origin.METHOD, business_date(page.now, location.zone), page.now
-        )
+    if method_id is None or invoice.status not in UNPAID:
+        return
+    is_becs = page.method.kind is MethodKind.BECS
+    day = debit_day(business_date(page.now, location.zone), (), location.calendar, is_becs=is_becs)
+    if plan_again(session, location, invoice, method_id, Origin.METHOD, day, page.now):
+        invoice.status = InvoiceStatus.OPEN
 
 
 def _request(session: Session, request: InstantPayment, page: _Completed) -> None:

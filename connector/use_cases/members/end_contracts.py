@@ -20,6 +20,7 @@ from connector.use_cases.messages.queue_message import queue_message
 from connector.use_cases.plans.decide_plan_change import withdraw_open_change
 from connector.use_cases.plans.promo_codes import give_back
 from connector.use_cases.recovery.recover import end_recovery
+from connector.use_cases.recovery.tell_staff import tell_staff
 
 CANCELLED = "cancelled"
 """Why a recovery or a link has ended."""
@@ -60,6 +61,7 @@ def close_contract(
             void(session, invoice, InvoiceStatus.CANCELLED, last_day, now)
         elif invoice.status is InvoiceStatus.OPEN:
             invoice.status = InvoiceStatus.OVERDUE
+            tell_staff(session, location, [invoice.id], now)
     if not begun:
         session.flush()
         give_back(session, location, contract, now, actor)

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from connector.billing.clinics import Location
-from connector.billing.collecting.charges import ABANDONED, AttemptState, Origin
+from connector.billing.collecting.charges import ABANDONED, AttemptState, ChargeAttempt, Origin
 from connector.billing.collecting.declines import payer_text
 from connector.billing.invoices import UNPAID, Invoice, InvoiceStatus
 from connector.billing.members import PaymentMethod
@@ -65,13 +65,14 @@ def pay_invoice(context: Context, invoice_id: str, return_url: str) -> PayOutcom
     """
     look_at_bank(context, invoice_id)
     with context.database.unit_of_work() as session:
+        planned = live_attempt(session, invoice_id)
         attempt_id = _begin(session, context, invoice_id)
     if isinstance(attempt_id, PayOutcome):
         return attempt_id
     try:
         report = collect_charge(context, attempt_id, return_url)
     except EdgeError:
-        return _unanswered(context, invoice_id)
+        return _unanswered(context, invoice_id, planned)
     return outcome_of(report)
 
 
@@ -115,10 +116,19 @@ _SETTLED = {
 }
 
 
-def _unanswered(context: Context, invoice_id: str) -> PayOutcome:
-    """The processor did not answer. What was certainly not sent is called off, so that the payer can try again."""
+def _unanswered(context: Context, invoice_id: str, planned: ChargeAttempt | None) -> PayOutcome:
+    """The processor did not answer. What was certainly not sent is called off, so that the payer can try again.
+
+    What was planned before is planned again: whoever does not try again is charged when it was due.
+    """
+    now = context.clock.now()
     with context.database.unit_of_work() as session:
-        withdrawn = withdraw(session, invoice_id, context.clock.now())
+        withdrawn = withdraw(session, invoice_id, now)
+        if withdrawn and planned is not None:
+            invoice = session.get_one(Invoice, invoice_id)
+            location = session.get_one(Location, invoice.location_id)
+            method_id, origin, day = planned.payment_method_id, planned.origin, planned.debit_on
+            plan_again(session, location, invoice, method_id, origin, day, now)
     return PayOutcome(Paid.NO, UNREACHABLE) if withdrawn else PayOutcome(Paid.SOON)
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import exists, select, update
 from sqlalchemy.orm import Session
 
 from connector.billing.activity import CONNECTOR, remember
-from connector.billing.agreements.contracts import BILLABLE, AgreementStatus, Contract
+from connector.billing.agreements.contracts import AgreementStatus, Contract
 from connector.billing.agreements.payment_plans import PaymentPlan
 from connector.billing.clinics import Location
 from connector.billing.collecting.business_days import BusinessCalendar
@@ -29,7 +29,7 @@ from connector.billing.policy import BillingPolicy
 from connector.clock import business_date, day_bounds
 from connector.messaging.kinds import MessageKind
 from connector.messaging.models import Message
-from connector.use_cases.collection.plan_attempts import debit_days, plan_again
+from connector.use_cases.collection.plan_attempts import busy_days, plan_again
 from connector.use_cases.context import Context
 from connector.use_cases.members.end_contracts import close_contract
 from connector.use_cases.messages.queue_message import queue_message
@@ -129,16 +129,7 @@ class _Round:
         tell_staff(self.session, self.location, self._for_staff, self.now)
 
     def _read_payers(self, member_ids: list[str]) -> None:
-        self._debits = defaultdict(set, debit_days(self.session, member_ids, self.today))
-        for model in (Contract, PaymentPlan):
-            coming = select(model.member_id, model.next_due).where(
-                model.member_id.in_(member_ids), model.status.in_(BILLABLE), model.next_due.is_not(None)
-            )
-            for member_id, due in self.session.execute(coming):
-                # What should have been issued by now is debited today. A bank debit rolls to the next business day;
-                # for a card that day is left free as well, which does no harm.
-                day = max(due or self.today, self.today)
-                self._debits[member_id] |= {day, self._calendar.roll_forward(day)}
+        self._debits = defaultdict(set, busy_days(self.session, self._calendar, member_ids, self.today))
         since = day_bounds(self.today, self.location.zone)[0]
         told = select(Message.member_id).where(
             Message.member_id.in_(member_ids), Message.kind.in_(REMINDERS), Message.created_at >= since

@@ -23,8 +23,9 @@ from connector.errors import DomainError, InvariantBroken, Rejected
 from connector.failpoints import failpoint
 from connector.messaging.kinds import MessageKind
 from connector.money import Money
-from connector.use_cases.collection.collect_charge import ASK_AGAIN_AFTER, REFUSED
+from connector.use_cases.collection.collect_charge import REFUSED
 from connector.use_cases.collection.plan_attempts import payers
+from connector.use_cases.collection.put_off import ASK_AGAIN_AFTER
 from connector.use_cases.context import Context
 from connector.use_cases.messages.queue_message import queue_message
 from connector.use_cases.payment_plans.agree_payment_plan import payer_and_location

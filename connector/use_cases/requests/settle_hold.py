@@ -28,7 +28,7 @@ from connector.clock import business_date
 from connector.errors import DomainError, InvariantBroken, Rejected
 from connector.failpoints import failpoint
 from connector.money import Money
-from connector.use_cases.collection.collect_charge import ASK_AGAIN_AFTER
+from connector.use_cases.collection.put_off import ASK_AGAIN_AFTER
 from connector.use_cases.collection.settle_charge import PAYER_CHECK_AFTER, settle_charge
 from connector.use_cases.context import Context
 from connector.use_cases.invoices.issue import Draft, issue

@@ -17,7 +17,7 @@ from connector.billing.processor import ChargeReport, ChargeStatus
 from connector.clock import business_date
 from connector.errors import EdgeError, InvariantBroken, OutcomeUnknown, Rejected
 from connector.messaging.kinds import MessageKind
-from connector.use_cases.collection.collect_charge import ASK_AGAIN_AFTER
+from connector.use_cases.collection.put_off import ASK_AGAIN_AFTER
 from connector.use_cases.collection.settle_charge import PAYER_CHECK_AFTER
 from connector.use_cases.context import Context
 from connector.use_cases.messages.queue_message import queue_message

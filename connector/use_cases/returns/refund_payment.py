@@ -16,7 +16,8 @@ from connector.billing.processor import ReturnReport
 from connector.errors import EdgeError, InvariantBroken, Rejected
 from connector.failpoints import failpoint
 from connector.money import Money
-from connector.use_cases.collection.collect_charge import ASK_AGAIN_AFTER, KEYS_LAST
+from connector.use_cases.collection.collect_charge import KEYS_LAST
+from connector.use_cases.collection.put_off import ASK_AGAIN_AFTER
 from connector.use_cases.context import Context
 from connector.use_cases.returns.record_return import apply_return
 from connector.use_cases.returns.refundable import (
