@@ -34,8 +34,10 @@ class LocationStatus(StrEnum):
     """Whether a location may take money."""
 
     PENDING = "pending"
-    """The payment account is not approved yet: nobody can sign up or pay."""
+    """The payment account is not seen to be ready: nobody can sign up or pay. It opens by itself once it is."""
     ACTIVE = "active"
+    PAUSED = "paused"
+    """Closed by staff, who open it again."""
 
 
 class Location(Base):

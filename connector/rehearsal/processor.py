@@ -138,7 +138,11 @@ class RehearsedProcessor:
         raise NotSent(NOBODY_ASKED)
 
     def capture_charge(
-        self, _key: str, processor_id: str, _amount: Money, _application_fee: Money | None = None
+        self,
+        _key: str,
+        processor_id: str,
+        _amount: Money,
+        application_fee: Money | None = None,  # noqa: ARG002
     ) -> ChargeReport:
         return self.read_charge(processor_id)
 

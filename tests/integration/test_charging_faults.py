@@ -232,7 +232,7 @@ def test_periods_missed_while_the_program_was_off_are_charged_once_each(practice
     practice.work()
 
     practice.advance(weeks=10)
-    for _ in range(10):
+    for _ in range(13):
         practice.work()
         practice.advance(days=1)
 
@@ -240,7 +240,8 @@ def test_periods_missed_while_the_program_was_off_are_charged_once_each(practice
     # The eleventh week falls due while the ten before it are caught up with.
     assert [row.period for row in sorted(invoices, key=lambda row: row.period)] == list(range(12))
     assert len({row.due_date for row in invoices}) == 12
-    assert len({attempt.debit_on for attempt in practice.all(ChargeAttempt)}) >= 11
+    days = [attempt.debit_on for attempt in practice.all(ChargeAttempt)]
+    assert len(set(days)) == len(days) == 12
     assert len(practice.stripe_charges()) == 12
     practice.assert_all_written()
 

@@ -83,8 +83,15 @@ def book(tmp_path: Path, template: Path) -> Iterator[Book]:
 
 def add(context: Context, slug: str, key: str, folder: Path) -> None:
     settings = {"base_url": "http://127.0.0.1:9/api/v1", "developer_key": "d", "customer_key": key}
-    common = {"timezone": "Australia/Sydney", "currency": "aud", "pms": "open_dental"}
-    add_location(context, slug=slug, name=slug.title(), pms_settings=settings, **common)
+    add_location(
+        context,
+        slug=slug,
+        name=slug.title(),
+        timezone="Australia/Sydney",
+        currency="aud",
+        pms="open_dental",
+        pms_settings=settings,
+    )
     import_members(context, folder / "members.csv", location_slug=slug, plan_name="Essential", invite=False)
 
 

@@ -18,6 +18,7 @@ from connector.billing.clinics import Clinic, Location, LocationStatus
 from connector.billing.policy import BillingPolicy, CatchUp, FeeBearer
 from connector.cli.main import cli
 from connector.errors import AccessDenied, DomainError, EdgeError
+from connector.use_cases.collection.run_due import run_due
 from connector.use_cases.practice import contact_details
 from connector.use_cases.practice.location_settings import (
     activate_location,
@@ -30,8 +31,11 @@ from connector.use_cases.practice.location_settings import (
 )
 from connector.use_cases.practice.set_up_location import add_location
 from tests.support.book import Book, opened_book
+from tests.support.commands import command, document
 from tests.support.practice import Practice
 
+IN_SYDNEY = ("--timezone", "Australia/Sydney", "--currency", "aud")
+IN_AUCKLAND = ("--timezone", "Pacific/Auckland", "--currency", "nzd")
 ACTOR = "person:owner"
 ABN = "51824753556"
 """The example of the Australian Business Register."""
@@ -222,7 +226,7 @@ def test_a_paused_location_takes_nothing_until_stripes_account_is_ready(practice
         practice.stripe.post("account", **closed)
         with pytest.raises(DomainError, match="cannot take payments yet"):
             activate_location(context, "leura", ACTOR)
-        assert status() is LocationStatus.PENDING
+        assert status() is LocationStatus.PAUSED
 
     practice.stripe.post("account", **_capabilities("active", "inactive"))
     account = activate_location(context, "leura", ACTOR)
@@ -250,7 +254,7 @@ def test_a_paused_location_takes_nothing_until_stripes_account_is_ready(practice
     with pytest.raises(EdgeError) as refused:
         activate_location(context, "auckland", ACTOR)
     assert isinstance(refused.value, AccessDenied)
-    assert [row.status for row in practice.all(Location)] == [LocationStatus.ACTIVE, LocationStatus.PENDING]
+    assert [row.status for row in practice.all(Location)] == [LocationStatus.ACTIVE, LocationStatus.PAUSED]
 
 
 def _capabilities(card: str, becs: str) -> dict[str, Any]:
@@ -283,6 +287,27 @@ def test_a_location_is_managed_from_the_command_line(practice: Practice) -> None
     assert "Say what is to be changed" in run("clinic", "Leura Dental", code=2)
 
     assert "takes no sign-ups and payments" in run("pause", "leura")
-    assert json.loads(run("list", "--json"))[0]["status"] == "pending"
+    assert json.loads(run("list", "--json"))[0]["status"] == "paused"
     assert "is active and takes cards and bank debits" in run("activate", "leura")
     assert json.loads(run("activate", "leura", "--json"))["status"] == "active"
+
+
+def test_a_new_location_opens_by_itself_once_its_account_can_take_its_money(practice: Practice, tmp_path: Path) -> None:
+    """Asked when it is added and before each run: until then nobody can sign up, and the reason is one sentence."""
+    folder = ("--pms", "file_drop", "--pms-setting", f"folder={tmp_path}")
+    practice.stripe.post("account", charges_enabled=False)
+
+    added = command(practice, "locations", "add", "ryde", "--name", "Ryde", *IN_SYDNEY, *folder)
+    kiwi = document(practice, "locations", "add", "kiwi", "--name", "Kiwi", *IN_AUCKLAND, *folder)
+    told = run_due(practice.context).problems
+
+    closed = {row.slug: row.status for row in practice.all(Location)}
+    assert (added.code, "It takes no sign-ups and payments yet." in added.out) == (0, True)
+    assert (kiwi["status"], closed) == ("pending", {"leura": "active", "ryde": "pending", "kiwi": "pending"})
+    assert [sentence[:40] for sentence in told] == ["The Stripe account cannot take payments "]
+    practice.stripe.post("account", charges_enabled=True)
+    told = run_due(practice.context).problems
+    assert {row.slug: row.status for row in practice.all(Location)} == closed | {"ryde": "active"}
+    assert told == [
+        "The location 'kiwi' charges in nzd and its Stripe account in aud: connect an account of that currency."
+    ]

@@ -20,6 +20,7 @@ from connector.use_cases.context import Context
 from connector.use_cases.invoices.issue_due import BATCH, IssueTally, issue_due
 from connector.use_cases.members.end_contracts import end_contracts
 from connector.use_cases.payment_plans.change_payment_plan import resume_plans
+from connector.use_cases.practice.location_settings import open_pending
 from connector.use_cases.recovery.work_recoveries import work_recoveries
 from connector.use_cases.requests.request_payment import charge_due_requests, expire_requests
 from connector.use_cases.requests.work_holds import work_holds
@@ -68,9 +69,12 @@ class DueReport(IssueTally):
 def run_due(context: Context, location_id: str | None = None, mapper: Mapper = map) -> DueReport:
     """Issue and collect all that is due now, at one location or all. `mapper` may run the charges in threads."""
     report = DueReport()
-    with context.database.read() as session:
-        locations = all_locations(session)
-    # A location whose payment account is not approved takes no money.
+    for location in _locations(context):
+        if location_id in (None, location.id):
+            with contained(location, report.tell):
+                open_pending(context, location)
+    locations = _locations(context)
+    # A location whose payment account is not ready, or that is paused, takes no money.
     charging = [row for row in locations if location_id in (None, row.id) and row.status is LocationStatus.ACTIVE]
     for location in charging:
         with contained(location, report.tell):
@@ -84,6 +88,11 @@ def run_due(context: Context, location_id: str | None = None, mapper: Mapper = m
             work_recoveries(context, location)
     log.info("run_due.done", invoiced=report.invoiced, charged=report.charged, problems=len(report.problems))
     return report
+
+
+def _locations(context: Context) -> list[Location]:
+    with context.database.read() as session:
+        return all_locations(session)
 
 
 def _prepare(context: Context, location: Location, report: DueReport) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from connector.billing.activity import remember
+from connector.billing.activity import CONNECTOR, remember
 from connector.billing.clinics import Clinic, Location, LocationStatus, location_by_slug
 from connector.billing.collecting.business_days import calendar_of
 from connector.billing.policy import BillingPolicy, changed, policy_of
@@ -122,7 +122,7 @@ def pause_location(context: Context, slug: str, actor: str) -> None:
     """Let nobody sign up or pay at the location until it is activated again. Raises DomainError."""
     with context.database.unit_of_work() as session:
         location = _locked(session, slug)
-        _become(session, location, LocationStatus.PENDING, "Location Paused", actor, context.clock.now())
+        _become(session, location, LocationStatus.PAUSED, "Location Paused", actor, context.clock.now())
 
 
 def locked_clinic(session: Session, name: str) -> Clinic:
@@ -132,6 +132,12 @@ def locked_clinic(session: Session, name: str) -> Clinic:
         known = ", ".join(sorted(session.scalars(select(Clinic.name)))) or "none yet"
         raise DomainError(f"There is no clinic of that name: the clinics are {known}.")
     return clinic
+
+
+def open_pending(context: Context, location: Location) -> None:
+    """A location that waits for its payment account opens once that is ready. Raises as `activate_location`."""
+    if location.status is LocationStatus.PENDING:
+        activate_location(context, location.slug, CONNECTOR)
 
 
 def require_active(location: Location) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from connector import ids
 from connector.billing.agreements.schedule import Frequency
-from connector.billing.clinics import Clinic, Location, location_by_slug
+from connector.billing.clinics import Clinic, Location, LocationStatus, location_by_slug
 from connector.billing.intake.card_numbers import without_card_number
 from connector.billing.intake.member_cells import NO_PLAN
 from connector.billing.offers.plan_files import STARTERS, starter
@@ -41,8 +41,12 @@ def add_location(
     pms: str,
     pms_settings: Mapping[str, str],
     clinic: str = "",
+    status: LocationStatus = LocationStatus.ACTIVE,
 ) -> str:
-    """Add a location with the starter plans; returns its id. Raises DomainError, and then adds nothing."""
+    """Add a location with the starter plans; returns its id. Raises DomainError, and then adds nothing.
+
+    `status`: pending as long as nobody has asked the payment account.
+    """
     if not slug or not slug.replace("-", "").isalnum() or not slug.isascii() or slug != slug.lower():
         raise DomainError(f"{slug!r} cannot be a short name: use lower-case letters, digits and hyphens.")
     name = _named("location", name)
@@ -66,6 +70,7 @@ def add_location(
                     currency=currency,
                     pms_adapter=pms,
                     pms_settings=dict(pms_settings),
+                    status=status,
                     created_at=now,
                 )
             )

@@ -20,6 +20,8 @@ def upgrade() -> None:
     op.add_column("location", sa.Column("next_credit_note_number", CENTS_OR_COUNT, nullable=False, server_default="1"))
     with op.batch_alter_table("location") as batch:
         batch.alter_column("next_credit_note_number", server_default=None)
+    # Until now only a person could close a location.
+    op.execute("UPDATE location SET status = 'paused' WHERE status = 'pending'")
     text = sa.String(length=255)
     op.create_table(
         "credit_note",
