@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
-from sqlalchemy import select
-
-from connector.billing.clinics import Location
+from connector.billing.clinics import Location, all_locations
 from connector.clock import MovableClock, business_date
 from connector.errors import DomainError
 from connector.logs import silenced
@@ -49,8 +47,8 @@ def rehearse(
     """
     start = context.clock.now()
     with context.database.read() as session:
-        zones = [location.zone for location in session.scalars(select(Location))]
-    first = min((business_date(start, zone) for zone in zones), default=start.date())
+        locations = all_locations(session)
+    first = min((business_date(start, location.zone) for location in locations), default=start.date())
     until = until or first
     if not first <= until <= first + timedelta(days=DAYS_MAX):
         raise DomainError(f"A rehearsal ends between today and {first + timedelta(days=DAYS_MAX)}: choose such a day.")
@@ -65,11 +63,24 @@ def rehearse(
             processor=RehearsedProcessor(copy, clock),
             pms=PmsConnections(clock, factories),
         )
-        for offset in range((until - first).days + 1):
-            clock.move_to(start + timedelta(days=offset))
+        for instant in rounds(start, first, until, locations):
+            clock.move_to(instant)
             problems += make_round(stage, Nowhere(), Nowhere(), location_id).problems
             if progress:
-                progress(first + timedelta(days=offset))
+                progress(max(first, instant.date()))
         with copy.read() as session:
             done = [action for action in actions_since(session, start) if action.on <= until]
     return Rehearsal(done, list(dict.fromkeys(problems)))
+
+
+def rounds(start: datetime, first: date, until: date, locations: Sequence[Location]) -> list[datetime]:
+    """The instants at which work is rehearsed: now, and each day when a location's hours for messages begin, and when it ends.
+
+    Whatever the time of day is now, what a local day brings is then shown under that day.
+    """
+    found = {start}
+    for location in locations:
+        times = (time(location.policy.send_from_hour), time(23, 59))
+        days = [first + timedelta(days=offset) for offset in range((until - first).days + 1)]
+        found |= {datetime.combine(day, at, location.zone).astimezone(UTC) for day in days for at in times}
+    return sorted(instant for instant in found if instant >= start)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+import pytest
 from sqlalchemy import func, select
 
 from connector.billing.agreements.schedule import Frequency
@@ -57,3 +58,26 @@ def _counts(practice: Practice) -> dict[str, int]:
         return {
             table.name: session.scalar(select(func.count()).select_from(table)) or 0 for table in METADATA.sorted_tables
         }
+
+
+@pytest.mark.parametrize("hour", [0, 7, 19, 23])
+def test_whatever_the_hour_it_shows_what_a_daemon_that_works_all_day_then_does(practice: Practice, hour: int) -> None:
+    """Over the change to summer time, with messages that keep to the hours for them, work every two hours."""
+    practice.enrol("pm_card_visa", frequency=Frequency.WEEKLY)
+    practice.enrol("pm_becs_success", frequency=Frequency.FORTNIGHTLY)
+    make_round(practice.context, Nowhere(), Nowhere())
+    practice.clock.move_to(datetime(2026, 9, 24, hour, 30, tzinfo=practice.location.zone))
+    practice.advance()
+    make_round(practice.context, Nowhere(), Nowhere())
+    practice.advance(minutes=1)
+    start, until = practice.clock.now(), practice.today + timedelta(days=14)
+
+    shown = rehearse(practice.context, until)
+
+    while practice.today <= until:
+        make_round(practice.context, Nowhere(), Nowhere())
+        practice.advance(hours=2)
+    with practice.context.database.read() as session:
+        done = [action for action in actions_since(session, start) if action.on <= until]
+    assert shown.actions == done
+    assert [action for action in done if action.subject.startswith("upcoming_debit")]
