@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 import stripe
+from tenacity import wait_none
 
+from connector.billing.stripe.client import MeteredClient
 from tests.support.practice import Practice
 from tests.support.practice_setup import migrated_template, running_practice
 
@@ -20,9 +22,10 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def hasty_stripe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stripe's library waits between its attempts; how long is of no interest here."""
+    """Stripe's library, and we, wait between attempts; how long is of no interest here."""
     monkeypatch.setattr(stripe.HTTPClient, "INITIAL_DELAY", 0.0)
     monkeypatch.setattr(stripe.HTTPClient, "MAX_DELAY", 0.0)
+    monkeypatch.setattr(MeteredClient, "pause", wait_none())
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ def rehearse(
 
 
 def rounds(start: datetime, first: date, until: date, locations: Sequence[Location]) -> list[datetime]:
-    """The instants at which work is rehearsed: now, and each day when a location's hours for messages begin, and when it ends.
+    """The instants at which work is rehearsed: now, and each day when a location may send messages and at its end.
 
     Whatever the time of day is now, what a local day brings is then shown under that day.
     """

@@ -12,6 +12,7 @@ from connector.billing.agreements.contracts import AgreementStatus, Contract
 from connector.billing.agreements.schedule import Frequency
 from connector.billing.collecting.charges import AttemptState, Charge, ChargeAttempt, Payment
 from connector.billing.invoices import Invoice, InvoiceStatus
+from connector.billing.stripe.client import THROTTLED_SENDS
 from connector.use_cases.collection.read_news import read_news
 from connector.use_cases.collection.run_due import DueReport, run_due
 from tests.support.practice import Practice
@@ -26,7 +27,7 @@ DISTURBANCES = [
     pytest.param({"kind": "reset_after"}, id="reset-after"),
     pytest.param({"kind": "truncate"}, id="truncated-json"),
     pytest.param({"kind": "html_200"}, id="guest-network-page"),
-    pytest.param({"kind": "rate_limit"}, id="429"),
+    pytest.param({"kind": "rate_limit", "count": THROTTLED_SENDS}, id="429"),
 ]
 
 
@@ -325,3 +326,17 @@ def test_news_of_a_charge_that_is_still_being_confirmed_changes_nothing(practice
     practice.advance(minutes=6)
     practice.work()
     practice.assert_all_written()
+
+
+def test_bursts_of_too_many_requests_hold_nobody_up(practice: Practice) -> None:
+    """Forty-eight answers say so, in bursts: all is sent again after a pause, and each charge is made once, at once."""
+    for _ in range(12):
+        practice.enrol()
+    for _ in range(8):
+        practice.stripe.post("faults", method="POST", path="/v1/payment_intents*", kind="rate_limit", skip=2, count=6)
+
+    report = run_due(practice.context)
+
+    assert report.problems == []
+    assert len(practice.stripe_charges()) == len(practice.all(Payment)) == 12
+    practice.assert_exactly_once()

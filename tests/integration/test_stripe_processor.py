@@ -13,6 +13,7 @@ from connector.billing.collecting.charges import ReturnKind
 from connector.billing.members import MethodKind
 from connector.billing.processor import ChargeStatus, EventKind
 from connector.billing.stripe import StripeProcessor
+from connector.billing.stripe.client import THROTTLED_SENDS
 from connector.errors import AccessDenied, EdgeError, NotSent, OutcomeUnknown, RateLimited, Rejected
 from connector.settings import StripeSettings
 from tests.support.stripe_account import MONDAY, PRICE, WatchedStripe, watched_stripe
@@ -153,7 +154,7 @@ def test_a_dispute_is_final_once_the_money_has_left(stripe: WatchedStripe) -> No
     [
         ({"kind": "status_before", "status": 503, "count": 3}, OutcomeUnknown),
         ({"kind": "reset_after", "count": 3}, OutcomeUnknown),
-        ({"kind": "rate_limit", "count": 3}, RateLimited),
+        ({"kind": "rate_limit", "count": THROTTLED_SENDS}, RateLimited),
         ({"kind": "html_200", "count": 3}, OutcomeUnknown),
     ],
 )

@@ -1,19 +1,22 @@
 """One configured Stripe client, and the translation of its errors into ours.
 
 Stripe stores the first answer for an idempotency key, so its own retries with the same key are safe; the library's
-default of none is raised to two. A 429 is not retried by the library and comes out as RateLimited.
+default of none is raised to two. A 429 is not retried by the library: it was not carried out, so it is sent again
+after a pause, some times, and then comes out as RateLimited.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from threading import Lock
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import stripe
+from tenacity import Retrying, retry_if_result, stop_after_attempt, wait_random_exponential
+from tenacity.wait import wait_base
 
 from connector.errors import (
     AccessDenied,
@@ -28,7 +31,10 @@ from connector.settings import STRIPE_API, StripeSettings
 
 API_VERSION = "2026-10-28.endive"
 RETRIES = 2
+THROTTLED_SENDS = 7
+"""A request is sent so often while Stripe says that there are too many: over about ten seconds."""
 
+TOO_MANY = 429
 _WORD = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
 _MISREAD = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError)
 """What reading an object raises that is not as Stripe describes it."""
@@ -49,16 +55,32 @@ class MeteredClient(stripe.HTTPXClient):
     month at the least (Stripe: rate limits, API read request allocations).
     """
 
+    pause: ClassVar[wait_base] = wait_random_exponential(multiplier=0.5, max=8)
+    """Seconds, by how often it was too many: with full jitter, so that workers do not come back together."""
+
     def __init__(self, settings: StripeSettings) -> None:
         super().__init__(allow_sync_methods=True, timeout=settings.timeout_seconds)
         self._lock = Lock()
         self.reads = 0
 
     def request(self, method: str, url: str, headers: Any, post_data: Any = None, **options: Any) -> Any:
+        retrying = Retrying(
+            retry=retry_if_result(_is_throttled),
+            wait=self.pause,
+            stop=stop_after_attempt(THROTTLED_SENDS),
+            retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
+        )
+        return retrying(self._send, method, url, headers, post_data, **options)
+
+    def _send(self, method: str, url: str, headers: Any, post_data: Any, **options: Any) -> Any:
         if method == "get":
             with self._lock:
                 self.reads += 1
         return super().request(method, url, headers, post_data, **options)
+
+
+def _is_throttled(answer: tuple[bytes, int, Mapping[str, str]]) -> bool:
+    return answer[1] == TOO_MANY
 
 
 def build_client(settings: StripeSettings, http: stripe.HTTPXClient) -> stripe.StripeClient:
@@ -103,7 +125,7 @@ def translate(action: str, error: stripe.StripeError) -> EdgeError:
         return Declined(f"{where}: ask for another payment method.", error)
     if isinstance(error, (stripe.AuthenticationError, stripe.PermissionError)):
         return AccessDenied(f"{where}: check the Stripe key and its permissions.")
-    if isinstance(error, stripe.RateLimitError) or status == 429:
+    if isinstance(error, stripe.RateLimitError) or status == TOO_MANY:
         return RateLimited(f"{where}: there were too many requests; it is asked again later.")
     if isinstance(error, stripe.IdempotencyError):
         return Rejected(f"{where}: the same key was sent with other details; a person must look at this item.")
