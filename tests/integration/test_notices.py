@@ -16,8 +16,11 @@ from connector.daemon.jobs import notices
 from connector.messaging.kinds import MessageKind
 from connector.messaging.models import Message, MessageState
 from connector.money import Money
+from connector.use_cases.members.show_member import show_member
 from connector.use_cases.messages.notice_ahead import notice_ahead
 from connector.use_cases.payment_plans.agree_payment_plan import start_payment_plan
+from connector.use_cases.plans.change_plan import change_plan
+from tests.support.plan_changes import STAFF, accept, add, monthly
 from tests.support.post import Post
 from tests.support.practice import Practice
 
@@ -109,6 +112,55 @@ def test_instalments_are_announced_too(post: Post) -> None:
 
     (row,) = (row for row in post.practice.all(Message) if row.subject_id == plan_id)
     assert (row.detail["amount_cents"], row.detail["due_on"]) == (33_333, "2026-09-09")
+
+
+def announced(post: Post) -> list[int]:
+    """Cents of all announced debits, oldest first."""
+    rows = [row for row in post.practice.all(Message) if row.kind is DEBIT and row.channel == "email"]
+    return [row.detail["amount_cents"] for row in rows]
+
+
+def test_a_debit_is_announced_at_the_price_that_was_accepted_for_it(post: Post) -> None:
+    """A dearer plan counts from November: October is announced, shown and charged as it was, November at its price."""
+    practice = post.practice
+    add(practice.context, "Gold", monthly(9_000))
+    person = post.enrol()
+    practice.charge()
+    each_day(post, date(2026, 9, 20))
+    change_id = change_plan(practice.context, person.contract_id, person.member_id, "Gold", STAFF)
+    accept(practice.context, change_id)
+
+    shown = []
+    for eve, due in ((date(2026, 9, 30), date(2026, 10, 1)), (date(2026, 10, 31), date(2026, 11, 1))):
+        each_day(post, eve)
+        sheet = show_member(practice.context, person.member_id)
+        shown.append((sheet.next_amount_cents, [(one.on, one.cents) for one in sheet.coming]))
+        practice.advance(days=1)
+        assert practice.charge() == []
+        assert practice.today == due
+
+    assert announced(post) == [2_990, 9_000]
+    assert shown == [(2_990, [(date(2026, 10, 1), 2_990)]), (9_000, [(date(2026, 11, 1), 9_000)])]
+    assert sorted(charge["amount"] for charge in practice.stripe_charges()) == [2_990, 2_990, 9_000]
+
+
+def test_what_is_announced_and_shown_contains_the_fee_that_the_payer_bears(post: Post) -> None:
+    """Of a membership and of an instalment, as both are charged."""
+    practice = post.practice
+    practice.set_policy(fee_bearer="patient", platform_tier="free")
+    person = post.enrol()
+    practice.charge()
+    first = date(2026, 10, 1)
+    start_payment_plan(practice.context, person.member_id, Money(30_000, "aud"), 3, Frequency.MONTHLY, first)
+
+    each_day(post, date(2026, 9, 30))
+    sheet = show_member(practice.context, person.member_id)
+    practice.advance(days=1)
+    assert practice.charge() == []
+
+    assert sorted(announced(post)) == [3_140, 10_350]
+    assert sorted(one.cents for one in sheet.coming) == [3_140, 10_350]
+    assert sorted(charge["amount"] for charge in practice.stripe_charges())[-2:] == [3_140, 10_350]
 
 
 @pytest.mark.parametrize(("days", "count"), [("", 1), ("0", 0)])

@@ -6,7 +6,7 @@ processes at once, issues nothing twice: the period is part of a unique key, and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TypeVar
@@ -22,12 +22,14 @@ from connector.billing.collecting.catch_up import select as select_releases
 from connector.billing.invoices import InvoiceKind, InvoiceStatus
 from connector.billing.members import MethodKind
 from connector.billing.offers.plan_terms import TaxCode
+from connector.billing.prices.platform_fee import Tier
 from connector.billing.prices.pricing import LineKind, PricedLine
 from connector.clock import business_date
 from connector.money import Money
 from connector.use_cases.collection.plan_attempts import FirstTry, Payer, busy_days, payers, plan_first
 from connector.use_cases.context import Context
 from connector.use_cases.invoices.issue import Draft, Issued, issue
+from connector.use_cases.invoices.platform_fees import with_platform_fee
 from connector.use_cases.invoices.price_periods import Prices
 from connector.use_cases.plans.apply_plan_changes import apply_plan_changes
 from connector.use_cases.recovery.recover import begin_recovery
@@ -161,6 +163,13 @@ def instalment_lines(plan: PaymentPlan, number: int) -> tuple[PricedLine, ...]:
         _line(plan, LineKind.SETUP_FEE, "Set-up fee", plan.setup_fee_cents),
     ]
     return tuple(line for line in lines if line.amount)
+
+
+def instalment_invoice_lines(
+    tiers: Mapping[str, Tier], location: Location, plan: PaymentPlan, number: int
+) -> tuple[PricedLine, ...]:
+    """All lines that the invoice of an instalment will have, with the platform's fee where the payer bears it."""
+    return with_platform_fee(tiers, location, InvoiceKind.INSTALMENT, instalment_lines(plan, number))
 
 
 def _line(plan: PaymentPlan, kind: LineKind, said: str, cents: int) -> PricedLine:

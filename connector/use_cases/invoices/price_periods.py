@@ -1,9 +1,12 @@
-"""Price the periods of contracts: who is covered, by which plan, and which discounts count, for a whole batch."""
+"""Price the periods of contracts: who is covered, by which plan, and which discounts count, for a whole batch.
+
+Whatever says what a period costs, before it is invoiced or when it is, asks here: what is announced is what is charged.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 from sqlalchemy import select
@@ -11,10 +14,13 @@ from sqlalchemy.orm import Session
 
 from connector.billing.agreements.contracts import BILLABLE, Contract, Cover
 from connector.billing.clinics import Location
+from connector.billing.invoices import InvoiceKind
+from connector.billing.offers.plan_changes import PlanChange, PlanChangeStatus
 from connector.billing.offers.plan_terms import TaxCode
 from connector.billing.offers.plans import MembershipPlan, PlanVersion
 from connector.billing.policy import BillingPolicy
 from connector.billing.prices.discounts import PromoCode, PromoRedemption, Referral
+from connector.billing.prices.platform_fee import Tier
 from connector.billing.prices.pricing import (
     CoveredPerson,
     Position,
@@ -25,15 +31,23 @@ from connector.billing.prices.pricing import (
     promo_applies,
 )
 from connector.money import Money
+from connector.use_cases.invoices.platform_fees import with_platform_fee
+from connector.use_cases.plans.apply_plan_changes import takes_effect
+
+Accepted = dict[str, tuple[int, PlanChange]]
+"""Accepted changes that have not taken effect yet, by cover, each with the first period that it counts for."""
 
 
 class Prices:
     """What pricing needs of a batch of contracts, read with a query for each kind of thing."""
 
     def __init__(self, session: Session, location: Location, contract_ids: Sequence[str]) -> None:
+        self._location = location
         self._policy: BillingPolicy = location.policy
         self._covers = _covers(session, contract_ids)
-        self._plans = _plans(session, {cover.plan_version_id for covers in self._covers.values() for cover in covers})
+        self._changes = _accepted_changes(session, contract_ids)
+        versions = {cover.plan_version_id for covers in self._covers.values() for cover in covers}
+        self._plans = _plans(session, versions | {change.plan_version_id for _, change in self._changes.values()})
         self._referrals = _referrals(session, contract_ids)
         self._referred = set(
             session.scalars(
@@ -49,25 +63,39 @@ class Prices:
             )
         }
 
-    def lines(self, contract: Contract, period: int, on: date) -> tuple[PricedLine, ...]:
-        """The invoice lines of that period, due `on`: prices as signed, discounts as they stand."""
-        people = [self._person(cover, contract, period) for cover in self._covers[contract.id] if cover.covers(period)]
+    def invoice_lines(
+        self, tiers: Mapping[str, Tier], contract: Contract, period: int, on: date, *, skipped: int = 0
+    ) -> tuple[PricedLine, ...]:
+        """All lines that the invoice of that period will have, with the platform's fee where the payer bears it."""
+        lines = self.lines(contract, period, on, skipped=skipped)
+        return with_platform_fee(tiers, self._location, InvoiceKind.MEMBERSHIP, lines)
+
+    def lines(self, contract: Contract, period: int, on: date, *, skipped: int = 0) -> tuple[PricedLine, ...]:
+        """What that period costs, due `on`: prices as signed, or as accepted by then; discounts as they stand.
+
+        `skipped`: how many periods a pause passes over before it. They use up nothing: a fee that was to come with
+        the first of them, and a promo code, come with those that are billed instead.
+        """
+        covers = [cover for cover in self._covers[contract.id] if cover.covers(period)]
+        people = [self._person(cover, contract, period, skipped) for cover in covers]
         return price_period(
             people,
             active_referrals=active_referrals(self._referrals[contract.id], on, self._policy.referral_months),
             referred=contract.id in self._referred,
-            promo=self._promo(contract, period),
+            promo=self._promo(contract, period - skipped),
             policy=self._policy,
         )
 
-    def _person(self, cover: Cover, contract: Contract, period: int) -> CoveredPerson:
-        plan_id, name, tax_code = self._plans[cover.plan_version_id]
-        fee = cover.setup_fee_cents if period == cover.from_period else 0
+    def _person(self, cover: Cover, contract: Contract, period: int, skipped: int) -> CoveredPerson:
+        begins, change = self._changes.get(cover.id, (0, None))
+        signed = change if change and period >= begins else cover
+        plan_id, name, tax_code = self._plans[signed.plan_version_id]
+        fee = cover.setup_fee_cents if period - skipped == cover.from_period else 0
         return CoveredPerson(
             member_id=cover.member_id,
             position=cover.position,
             plan_name=name,
-            price=Money(cover.price_cents, contract.currency),
+            price=Money(signed.price_cents, contract.currency),
             setup_fee=Money(fee, contract.currency),
             tax_code=tax_code,
             plan_id=plan_id,
@@ -97,6 +125,21 @@ def _covers(session: Session, contract_ids: Sequence[str]) -> defaultdict[str, l
     for covers in found.values():
         covers.sort(key=lambda cover: cover.position is not Position.HOLDER)
     return found
+
+
+def _accepted_changes(session: Session, contract_ids: Sequence[str]) -> Accepted:
+    """Of contracts that run; one that is still to be signed says its terms itself."""
+    query = (
+        select(PlanChange, Cover, Contract)
+        .join(Cover, Cover.id == PlanChange.cover_id)
+        .join(Contract, Contract.id == Cover.contract_id)
+        .where(Contract.id.in_(contract_ids), Contract.anchor.is_not(None), Contract.next_due.is_not(None))
+        .where(PlanChange.status == PlanChangeStatus.ACCEPTED)
+    )
+    return {
+        cover.id: (takes_effect(contract, cover, change)[0], change)
+        for change, cover, contract in session.execute(query)
+    }
 
 
 def _plans(session: Session, version_ids: set[str]) -> dict[str, tuple[str, str, TaxCode]]:

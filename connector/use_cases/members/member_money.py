@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -17,8 +17,11 @@ from connector.billing.clinics import Location
 from connector.billing.collecting.charges import LIVE_ATTEMPT, AttemptState, Charge, ChargeAttempt, Payment
 from connector.billing.collecting.charges import ReturnedPayment as Returned
 from connector.billing.invoices import Invoice, InvoiceStatus
+from connector.billing.prices.platform_fee import Tier
 from connector.billing.prices.pricing import PricedLine, amount_of
+from connector.money import Money
 from connector.use_cases.invoices.invoice_document import invoice_number
+from connector.use_cases.invoices.issue_due import instalment_invoice_lines
 from connector.use_cases.invoices.price_periods import Prices
 from connector.use_cases.members.memberships import NOT_BEGUN
 
@@ -56,17 +59,21 @@ def open_invoices(session: Session, contract_id: str, member_id: str) -> tuple[I
     return tuple(session.scalars(query.order_by(Invoice.due_date, Invoice.number)))
 
 
-def coming_payments(session: Session, location: Location, payer_id: str) -> tuple[Coming, ...]:
+def coming_payments(
+    session: Session, tiers: Mapping[str, Tier], location: Location, payer_id: str
+) -> tuple[Coming, ...]:
     """The next payment of each agreement of the payer, and each that is planned for an invoice; the earliest first."""
     found = []
     for contract in session.scalars(select(Contract).where(Contract.member_id == payer_id)):
         due = contract.next_due
-        lines = None if due is None or contract.status in NOT_BEGUN else next_lines(session, location, contract, due)
-        if due is not None and lines is not None:
+        if due is None or contract.status in NOT_BEGUN:
+            continue
+        lines = next_lines(session, tiers, location, contract, due)
+        if lines is not None:
             found.append(Coming(due, contract.id, amount_of(lines, contract.currency).cents))
     plans = select(PaymentPlan).where(PaymentPlan.member_id == payer_id, PaymentPlan.status.in_(_PAYS))
     found += [
-        Coming(plan.next_due, plan.id, plan.instalment(plan.next_number).amount.cents)
+        Coming(plan.next_due, plan.id, _instalment(tiers, location, plan).cents)
         for plan in session.scalars(plans)
         if plan.next_due and plan.next_number <= plan.instalment_count
     ]
@@ -80,15 +87,21 @@ def coming_payments(session: Session, location: Location, payer_id: str) -> tupl
     return tuple(sorted(found))
 
 
-def next_lines(session: Session, location: Location, contract: Contract, today: date) -> tuple[PricedLine, ...] | None:
+def _instalment(tiers: Mapping[str, Tier], location: Location, plan: PaymentPlan) -> Money:
+    return amount_of(instalment_invoice_lines(tiers, location, plan, plan.next_number), plan.currency)
+
+
+def next_lines(
+    session: Session, tiers: Mapping[str, Tier], location: Location, contract: Contract, today: date
+) -> tuple[PricedLine, ...] | None:
     """What a contract is charged next; None when it is paused, has ended, or ends before."""
     prices = Prices(session, location, [contract.id])
     if contract.status in NOT_BEGUN:
-        return prices.lines(contract, contract.next_period, contract.anchor or today)
+        return prices.invoice_lines(tiers, contract, contract.next_period, contract.anchor or today)
     due = contract.next_due
     if contract.status not in BILLABLE or due is None or (contract.ends_on and contract.ends_on < due):
         return None
-    return prices.lines(contract, contract.next_period, due)
+    return prices.invoice_lines(tiers, contract, contract.next_period, due)
 
 
 def history(session: Session, contract_id: str, people: Collection[str], member_id: str) -> tuple[Entry, ...]:

@@ -79,7 +79,7 @@ def show_member(context: Context, any_id: str) -> MemberSheet:
         location = session.get_one(Location, contract.location_id)
         today = business_date(now, location.zone)
         live = cover_on(session, member.id, today)
-        lines = next_lines(session, location, contract, today)
+        lines = next_lines(session, context.tiers, location, contract, today)
         return MemberSheet(
             member=member,
             pms_patient_id=session.scalar(
@@ -91,7 +91,7 @@ def show_member(context: Context, any_id: str) -> MemberSheet:
             other_contract_ids=tuple(other.id for other in contracts[1:]),
             people=tuple(_line(contract, row, lines or ()) for row in _covers(session, contract)),
             next_amount_cents=None if lines is None else amount_of(lines, contract.currency).cents,
-            coming=coming_payments(session, location, contract.member_id),
+            coming=coming_payments(session, context.tiers, location, contract.member_id),
             benefits=tuple(benefit_line(*item) for item in standings(session, live, member.id, today)) if live else (),
             open_invoices=open_invoices(session, contract.id, member.id),
             method=session.scalars(

@@ -14,15 +14,13 @@ from sqlalchemy.orm import Session
 from connector.billing.agreements.contracts import BILLABLE, Contract
 from connector.billing.agreements.payment_plans import PaymentPlan
 from connector.billing.clinics import Location
-from connector.billing.invoices import InvoiceKind
 from connector.billing.members import MethodKind, PaymentMethod
 from connector.billing.prices.pricing import amount_of
 from connector.clock import business_date
 from connector.messaging.kinds import MessageKind
 from connector.money import Money
 from connector.use_cases.context import Context
-from connector.use_cases.invoices.issue_due import instalment_lines
-from connector.use_cases.invoices.platform_fees import with_platform_fee
+from connector.use_cases.invoices.issue_due import instalment_invoice_lines
 from connector.use_cases.invoices.price_periods import Prices
 from connector.use_cases.messages.queue_message import queue_message
 
@@ -123,10 +121,10 @@ def _amount(context: Context, location: Location, agreement: Agreement, prices: 
     if agreement.next_due is None or _is_over(agreement):
         return Money.zero(agreement.currency)
     if isinstance(agreement, Contract):
-        kind, lines = InvoiceKind.MEMBERSHIP, prices.lines(agreement, agreement.next_period, agreement.next_due)
+        lines = prices.invoice_lines(context.tiers, agreement, agreement.next_period, agreement.next_due)
     else:
-        kind, lines = InvoiceKind.INSTALMENT, instalment_lines(agreement, agreement.next_number)
-    return amount_of(with_platform_fee(context.tiers, location, kind, lines), agreement.currency)
+        lines = instalment_invoice_lines(context.tiers, location, agreement, agreement.next_number)
+    return amount_of(lines, agreement.currency)
 
 
 def _is_over(agreement: Agreement) -> bool:

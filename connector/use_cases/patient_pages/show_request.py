@@ -15,14 +15,13 @@ from connector.billing.agreements.payment_plans import PaymentPlan, PaymentPlanT
 from connector.billing.agreements.payment_requests import HoldStatus, InstantPayment, PaymentHold, RequestStatus
 from connector.billing.agreements.schedule import Frequency
 from connector.billing.clinics import Location
-from connector.billing.invoices import Invoice, InvoiceKind
+from connector.billing.invoices import Invoice
 from connector.billing.members import MethodKind
 from connector.billing.prices.pricing import amount_of
 from connector.clock import business_date
 from connector.money import Money, total
 from connector.use_cases.context import Context
-from connector.use_cases.invoices.issue_due import instalment_lines
-from connector.use_cases.invoices.platform_fees import with_platform_fee
+from connector.use_cases.invoices.issue_due import instalment_invoice_lines
 from connector.use_cases.patient_pages.pay_invoice import refusal_text
 from connector.use_cases.patient_pages.show_invoice import (
     InvoicePage,
@@ -124,7 +123,7 @@ def plan_page(context: Context, session: Session, location: Location, plan: Paym
     plan.anchor = first_instalment(today, wanted, plan.frequency, pays_today=bool(upfront))
 
     def part(number: int) -> DatedAmount:
-        lines = with_platform_fee(context.tiers, location, InvoiceKind.INSTALMENT, instalment_lines(plan, number))
+        lines = instalment_invoice_lines(context.tiers, location, plan, number)
         due = plan.instalment(number).due if number else today
         return DatedAmount(f"Instalment {number}" if number else "Today", amount_of(lines, plan.currency), due)
 

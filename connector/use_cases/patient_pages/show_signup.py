@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 from connector.billing.agreements.contracts import AgreementStatus, Contract, Cover
 from connector.billing.agreements.schedule import Frequency, due_date
 from connector.billing.clinics import Location, LocationStatus
-from connector.billing.invoices import InvoiceKind
 from connector.billing.members import Member
 from connector.billing.offers.plan_terms import PlanTerms, admits, offered_on
 from connector.billing.offers.plans import MembershipPlan, PlanVersion
@@ -23,7 +22,6 @@ from connector.clock import business_date
 from connector.errors import DomainError
 from connector.money import Money
 from connector.use_cases.context import Context
-from connector.use_cases.invoices.platform_fees import with_platform_fee
 from connector.use_cases.invoices.price_periods import Prices
 
 SIGNABLE = (AgreementStatus.PENDING, AgreementStatus.FAILED)
@@ -142,7 +140,7 @@ def dues(context: Context, session: Session, location: Location, contract: Contr
     last = max(1, prices.promo_ends(contract) or 1)
     last_due = due_date(anchor, contract.frequency, last)
     first, later, afterwards = (
-        with_platform_fee(context.tiers, location, InvoiceKind.MEMBERSHIP, prices.lines(contract, period, due))
+        prices.invoice_lines(context.tiers, contract, period, due)
         for period, due in ((0, first_due), (1, later_due), (last, last_due))
     )
     return Dues(

@@ -34,6 +34,14 @@ def first_period(contract: Contract, day: date) -> tuple[int, date]:
     return period, contract.due_date(period)
 
 
+def takes_effect(contract: Contract, cover: Cover, change: PlanChange) -> tuple[int, date]:
+    """Number and due date of the first period that an accepted change of the cover counts for."""
+    period, due = first_period(contract, change.effective_on)
+    if period < cover.from_period:
+        return cover.from_period, contract.due_date(cover.from_period)
+    return period, due
+
+
 def apply_plan_changes(session: Session, contracts: Sequence[Contract], now: datetime) -> None:
     """Apply what was accepted and counts from a period of these contracts of one location that is due by now.
 
@@ -66,9 +74,7 @@ def _change(
     session: Session, contract: Contract, old: Cover, change: PlanChange, today: date, now: datetime
 ) -> Cover | None:
     """The cover that takes the old one's place; None while the change has to wait, or when the person leaves before."""
-    period, due = first_period(contract, change.effective_on)
-    if period < old.from_period:
-        period, due = old.from_period, contract.due_date(old.from_period)
+    period, due = takes_effect(contract, old, change)
     if old.until_period is not None and old.until_period <= period:
         change.status = PlanChangeStatus.WITHDRAWN
         _remember(session, contract, old, change, "Plan Change Withdrawn", now)
