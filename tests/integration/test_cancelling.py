@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 
 import pytest
 from sqlalchemy import select
@@ -17,7 +18,8 @@ from connector.billing.invoices import Invoice, InvoiceKind, InvoiceLine, Invoic
 from connector.billing.links import LinkKind, SecureLink, mint
 from connector.billing.members import PaymentMethod
 from connector.billing.offers.plan_changes import PlanChange, PlanChangeStatus
-from connector.billing.prices.pricing import LineKind
+from connector.billing.offers.plans import offered_version, plan_by_name
+from connector.billing.prices.pricing import LineKind, PromoScope, PromoTerms
 from connector.errors import DomainError
 from connector.messaging.kinds import MessageKind
 from connector.messaging.models import Message
@@ -27,6 +29,7 @@ from connector.use_cases.invoices.issue_due import IssueTally, issue_due
 from connector.use_cases.members.cancel_membership import Consent, cancel_membership, preview_cancel
 from connector.use_cases.members.suspend_member import suspend_member
 from connector.use_cases.payment_plans.agree_payment_plan import start_payment_plan
+from connector.use_cases.plans.promo_codes import add_promo_code, redeem
 from tests.support.membership_life import (
     ACTOR,
     child,
@@ -54,6 +57,24 @@ def bound(practice: Practice, policy: str, **settings: object) -> Enrolled:
     one = practice.enrol(plan=sell(practice, "A year", lock_in_months=12))
     live(practice, *QUARTER)
     return one
+
+
+def _accept(practice: Practice, plan_name: str, cents: int, effective_on: date) -> None:
+    """The only member has accepted that plan at that price from the first due date on or after that day."""
+    with practice.context.database.unit_of_work() as session:
+        plan = plan_by_name(session, practice.location, plan_name)
+        session.add(
+            PlanChange(
+                id="chg_1",
+                cover_id=session.scalars(select(Cover.id)).one(),
+                plan_version_id=offered_version(session, plan).id,
+                price_cents=cents,
+                effective_on=effective_on,
+                status=PlanChangeStatus.ACCEPTED,
+                actor=ACTOR,
+                created_at=practice.clock.now(),
+            )
+        )
 
 
 @pytest.mark.parametrize(
@@ -207,6 +228,58 @@ def test_the_remainder_of_a_paused_contract_counts_from_today(practice: Practice
     assert (shown.owed.cents, shown.due[0]) == (5 * 2990, date(2027, 4, 1))
 
 
+@pytest.mark.parametrize(("policy", "periods"), [("charge_remainder", 8), ("notice", 1)])
+@pytest.mark.parametrize("cents", [1000, 9000])
+def test_what_leaving_costs_knows_the_change_of_plan_that_was_accepted(
+    practice: Practice, policy: str, periods: int, cents: int
+) -> None:
+    """The periods that are owed have the price that was agreed for them, a lower or a higher one."""
+    one = bound(practice, policy)
+    _accept(practice, sell(practice, "Other", prices={"monthly": cents}), cents, date(2027, 1, 1))
+    before = {invoice.id for invoice in practice.all(Invoice)}
+
+    shown = preview_cancel(practice.context, one.contract_id)
+    cancel_membership(practice.context, one.contract_id, Consent(agreed=shown.owed), actor=ACTOR)
+    live(practice, "2026-12-31", "2027-01-01", "2027-02-01")
+
+    new = [invoice.amount_cents for invoice in practice.all(Invoice) if invoice.id not in before]
+    assert (shown.owed.cents, new) == (periods * cents, [periods * cents])
+    assert str(shown.owed) in shown.reason
+
+
+def test_a_change_that_counts_later_leaves_the_periods_before_it_as_they_are(practice: Practice) -> None:
+    """Accepted from May on: four periods at the old price, and four at the new one."""
+    one = bound(practice, "charge_remainder")
+    _accept(practice, sell(practice, "Other", prices={"monthly": 1000}), 1000, date(2027, 5, 1))
+
+    shown = preview_cancel(practice.context, one.contract_id)
+
+    assert shown.owed.cents == 4 * 2990 + 4 * 1000
+
+
+def test_a_pause_uses_up_neither_a_promo_code_nor_a_fee_of_what_leaving_costs(practice: Practice) -> None:
+    """Half price for six periods, four of which were billed: the next two after the pause are still reduced."""
+    decide(practice, early_cancel="charge_remainder")
+    terms = PromoTerms("HALF", percent=Decimal(50), scope=PromoScope.RECURRING, periods=6)
+    add_promo_code(practice.context, location_slug=practice.location.slug, terms=terms, actor=ACTOR)
+    one = practice.enrol(None, plan=sell(practice, "A year", lock_in_months=12))
+    with practice.context.database.unit_of_work() as session:
+        signed = session.get_one(Contract, one.contract_id)
+        redeem(session, practice.location, signed, "HALF", practice.clock.now())
+    practice.sign_up(one, "pm_card_visa")
+    live(practice, *QUARTER)
+    child(practice, one.contract_id, 9, sell(practice, "Kids", prices={"monthly": 1000}, setup_fee_cents=500))
+    suspend_member(practice.context, one.contract_id, actor=ACTOR)
+    live(practice, "2027-03-20")
+
+    shown = preview_cancel(practice.context, one.contract_id, Consent(with_dependents=True))
+
+    # April and May are reduced, June to August are not; the child's fee comes with April.
+    full = 2990 - 299 + 1000 - 100
+    reduced = (2990 - 299) - (2990 - 299 + 1) // 2 + (1000 - 100) // 2
+    assert (shown.due[0], shown.owed.cents) == (date(2027, 4, 1), 2 * reduced + 3 * full + 500)
+
+
 def test_no_notice_runs_in_a_pause(practice: Practice) -> None:
     """Nothing would be billed in it, so the contract ends at once."""
     one = bound(practice, "notice")
@@ -286,20 +359,7 @@ def test_payment_plans_survive_the_membership(practice: Practice) -> None:
 def test_announced_changes_of_plan_do_not_outlive_the_contract(practice: Practice) -> None:
     """An accepted one, too."""
     one = practice.paid()
-    with practice.context.database.unit_of_work() as session:
-        cover = session.scalars(select(Cover)).one()
-        session.add(
-            PlanChange(
-                id="chg_1",
-                cover_id=cover.id,
-                plan_version_id=cover.plan_version_id,
-                price_cents=3990,
-                effective_on=date(2026, 11, 1),
-                status=PlanChangeStatus.ACCEPTED,
-                actor=ACTOR,
-                created_at=practice.clock.now(),
-            )
-        )
+    _accept(practice, "Essential", 3990, date(2026, 11, 1))
 
     cancel_membership(practice.context, one.contract_id, Consent(), actor=ACTOR)
 

@@ -27,7 +27,6 @@ from connector.money import Money
 from connector.use_cases.collection.plan_attempts import FirstTry, payers, plan_first
 from connector.use_cases.context import Context
 from connector.use_cases.invoices.issue import Draft, issue
-from connector.use_cases.invoices.platform_fees import with_platform_fee
 from connector.use_cases.invoices.price_periods import Prices
 from connector.use_cases.members.end_contracts import close_contract, tell_end
 from connector.use_cases.members.leave_household import found_household
@@ -132,10 +131,10 @@ def _terms(
             period, next_due = first_due_from(contract.anchor, contract.frequency, today)
         # Nothing is billed in a pause, so there is no notice that could run in it.
         policy = EarlyCancel.ALLOW if policy is EarlyCancel.NOTICE else policy
-    prices = Prices(session, location, [contract.id])
+    prices, skipped = Prices(session, location, [contract.id]), period - contract.next_period
 
     def lines(number: int, due: date) -> tuple[PricedLine, ...]:
-        return with_platform_fee(tiers, location, InvoiceKind.MEMBERSHIP, prices.lines(contract, number, due))
+        return prices.invoice_lines(tiers, contract, number, due, skipped=skipped)
 
     terms = settle(
         policy,
@@ -148,7 +147,7 @@ def _terms(
         notice_days=location.policy.cancel_notice_days,
     )
     parts = [line for n, due in enumerate(terms.due) for line in lines(period + n, due)]
-    # A set-up fee that is still to come, or a discount that runs out, makes one period unlike another.
+    # A fee that is still to come, a discount that runs out or a change of plan makes one period unlike another.
     exact = amount_of(parts, contract.currency)
     return replace(terms, owed=exact, reason=terms.reason.replace(str(terms.owed), str(exact))), parts
 
