@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from connector.billing.collecting.charges import AttemptState, ChargeAttempt
 from connector.billing.collecting.recovery import Recovery
 from connector.billing.invoices import Invoice, InvoiceStatus
 from connector.billing.members import Member
+from connector.billing.prices.pricing import PromoScope, PromoTerms
 from connector.errors import DomainError
 from connector.use_cases.invoices.issue_due import IssueTally, issue_due
 from connector.use_cases.members.add_member import Joining, add_member
@@ -24,6 +26,7 @@ from connector.use_cases.members.enrol_dependent import enrol_dependent
 from connector.use_cases.members.enrol_member import invite_member
 from connector.use_cases.members.list_members import list_members
 from connector.use_cases.members.suspend_member import reactivate_member, suspend_member
+from connector.use_cases.plans.promo_codes import add_promo_code, redeem
 from tests.support.membership_life import (
     ACTOR,
     command,
@@ -202,6 +205,33 @@ def test_a_fee_and_a_discount_that_were_to_come_outlast_the_pause(practice: Prac
     # 2 x 29.90 less 10 % each, and once the fee.
     both = 2 * (2990 - 299)
     assert dues(practice, one.contract_id)[1:] == [("2026-12-01", both + 1500), ("2027-01-01", both)]
+
+
+def test_a_first_payment_that_comes_late_uses_up_neither_a_discount_nor_a_fee(practice: Practice) -> None:
+    """Half price for three periods, the first declined and paid forty days later: all three are given.
+
+    The fee of a child who joined before the decline comes with the first period that is billed.
+    """
+    terms = PromoTerms("HALF", percent=Decimal(50), scope=PromoScope.RECURRING, periods=3)
+    add_promo_code(practice.context, location_slug=practice.location.slug, terms=terms, actor=ACTOR)
+    plan = sell(practice, "With fee", setup_fee_cents=1500)
+    one = practice.enrol(None, linked=False)
+    with practice.context.database.unit_of_work() as session:
+        signed = session.get_one(Contract, one.contract_id)
+        redeem(session, practice.location, signed, "HALF", practice.clock.now())
+    practice.sign_up(one, "pm_card_chargeCustomerFail")
+    issue_due(practice.context, practice.location, IssueTally())
+    enrol_dependent(practice.context, one.contract_id, plan, person(9, email=""), actor=ACTOR)
+    live(practice, "2026-09-01")
+    assert contract(practice, one.contract_id).status is S.FAILED
+    live(practice, "2026-10-11")
+    practice.sign_up(one, "pm_card_visa")
+    live(practice, "2026-10-11", "2026-11-01", "2026-12-01", "2027-01-01")
+
+    # 2 x 29.90 less 10 % each, of which the half is rounded for each.
+    full, half = 2 * 2691, 2 * 1345
+    expected = {"2026-09-01": 1495, "2026-11-01": half + 1500, "2026-12-01": half, "2027-01-01": full}
+    assert dict(dues(practice, one.contract_id)) == expected
 
 
 def test_what_is_overdue_stays_so_through_a_pause_and_can_be_paid_in_it(practice: Practice) -> None:

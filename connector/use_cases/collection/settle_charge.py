@@ -31,6 +31,7 @@ from connector.use_cases.collection.business_day import day_of_money
 from connector.use_cases.context import Context
 from connector.use_cases.invoices.owed import claimed, kept
 from connector.use_cases.invoices.platform_fees import book_platform_fee
+from connector.use_cases.members.skip_periods import skip_periods
 from connector.use_cases.messages.queue_receipt import queue_receipt
 from connector.use_cases.recovery.heed_failure import heed_failure, tell_first_failure
 from connector.use_cases.recovery.recover import FINISHED, PAID, begin_recovery, end_recovery
@@ -211,7 +212,7 @@ def _clear_overdue(session: Session, invoice: Invoice, today: date) -> None:
     agreement = agreement_of(session, invoice)
     if agreement and agreement.status is AgreementStatus.FAILED and isinstance(agreement, Contract):
         agreement.status = AgreementStatus.ACTIVE
-        agreement.skip_to(today)
+        skip_periods(session, agreement, today)
     else:
         without_debt(session, invoice)
 

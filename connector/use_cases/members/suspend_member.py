@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from connector.billing.activity import remember
-from connector.billing.agreements.contracts import BILLABLE, AgreementStatus, Contract, Cover
+from connector.billing.agreements.contracts import BILLABLE, AgreementStatus, Contract
 from connector.billing.clinics import Location
 from connector.billing.collecting.catch_up import debit_day
 from connector.billing.collecting.charges import AttemptState, Charge, ChargeAttempt, Origin
@@ -21,12 +21,12 @@ from connector.billing.collecting.dunning import Step, StepKind
 from connector.billing.collecting.recovery import Recovery
 from connector.billing.invoices import Invoice, InvoiceStatus
 from connector.billing.members import MethodKind
-from connector.billing.prices.discounts import PromoRedemption
 from connector.clock import business_date
 from connector.errors import DomainError
 from connector.use_cases.collection.plan_attempts import payers, plan_again
 from connector.use_cases.context import Context
 from connector.use_cases.members.memberships import call_off, contract_for, require, unpaid_invoices
+from connector.use_cases.members.skip_periods import skip_periods
 from connector.use_cases.recovery.recover import FINISHED, begin_recovery, left_to_a_person
 from connector.use_cases.transfer.stop_billing import refuse_exported
 
@@ -72,7 +72,7 @@ def reactivate_member(context: Context, contract_id: str, *, actor: str, overrid
             contract.frozen_at = None
         owes = recoveries or any(one.status is InvoiceStatus.OVERDUE for one in unpaid_invoices(session, contract))
         contract.status = AgreementStatus.OVERDUE if owes else AgreementStatus.ACTIVE
-        _skip(session, contract, location, now)
+        skip_periods(session, contract, today)
         _pause(session, contract, resume_on=today)
         _plan_again(session, location, contract, now)
         remember(session, contract.id, "Membership Reactivated", now, location_id=location.id, actor=actor)
@@ -95,18 +95,6 @@ def _pause(session: Session, contract: Contract, *, resume_on: date | None) -> N
         recovery.paused = resume_on is None
         if resume_on and recovery.ended_at is None:
             recovery.next_on = recovery.next_on or resume_on
-    session.flush()
-
-
-def _skip(session: Session, contract: Contract, location: Location, now: datetime) -> None:
-    """Pass over the periods of the pause. What was to come with one of them comes with the next that is billed."""
-    before = contract.next_period
-    contract.skip_to(business_date(now, location.zone))
-    for cover in session.scalars(select(Cover).where(Cover.contract_id == contract.id, Cover.from_period >= before)):
-        if cover.until_period is None:
-            cover.from_period = max(cover.from_period, contract.next_period)
-    if redemption := session.get(PromoRedemption, contract.id):
-        redemption.from_period += contract.next_period - before
     session.flush()
 
 
