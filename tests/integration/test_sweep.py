@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import delete
 
+from connector.billing.activity import Activity
 from connector.billing.agreements.schedule import Frequency
 from connector.billing.collecting.charges import (
     AttemptState,
@@ -225,3 +226,69 @@ def test_a_charge_that_was_sent_just_now_is_left_to_its_answer_and_the_news(prac
     miss_news(practice)
     practice.advance(hours=2)
     assert len(sweep(practice.context).missed) == len(practice.all(Payment)) == 1
+
+
+def disputed_and_away(practice: Practice) -> str:
+    """A payment is disputed and that is recorded; the connector runs for seventy days more. Returns the dispute."""
+    charged(practice)
+    practice.advance(minutes=1)
+    practice.stripe.post("disputes", charge=practice.stripe_charges()[0]["id"])
+    for _ in range(7):
+        practice.advance(days=10)
+        assert practice.charge() == []
+    (dispute,) = practice.stripe_listed("disputes")
+    return str(dispute["id"])
+
+
+def test_a_dispute_that_was_won_in_a_long_absence_is_found_however_old_it_is(practice: Practice) -> None:
+    """Recorded on the first day, won on the 75th, and back on the 111th: it is on no list of the last ninety days."""
+    dispute = disputed_and_away(practice)
+    practice.advance(days=5)
+    practice.stripe.post("disputes/won", dispute=dispute)
+    practice.advance(days=36)
+
+    report = read_news(practice.context)
+
+    assert report.problems == []
+    assert len(practice.all(UndoneReturn)) == 1
+    assert [row.status for row in practice.all(Invoice)] == [InvoiceStatus.COMPLETED]
+    assert verify_ledger(practice.context).faults == []
+    assert sweep(practice.context).missed == []
+
+
+def test_a_dispute_that_is_lost_is_read_until_that_is_known_and_no_longer(practice: Practice) -> None:
+    """An old one that is open costs one read a night; of a lost one nothing is expected any more."""
+    dispute = disputed_and_away(practice)
+    practice.advance(days=30)
+    read_news(practice.context)
+
+    still_open = sweep(practice.context)
+    practice.stripe_do(f"disputes/{dispute}/close")
+    miss_news(practice)
+    lost, afterwards = sweep(practice.context), sweep(practice.context)
+
+    assert [report.missed for report in (still_open, lost, afterwards)] == [[], [], []]
+    assert (still_open.listed, still_open.read, lost.read, afterwards.read) == (0, 1, 1, 0)
+    assert [row.action for row in practice.all(Activity)].count("Dispute Lost") == 1
+
+
+def test_a_refund_and_a_payout_that_failed_in_a_long_absence_are_found(practice: Practice) -> None:
+    """Both were recorded just before it, and could still fail when the connector was last there."""
+    charged(practice, "pm_card_refundFailLate")
+    practice.refund()
+    assert practice.charge() == []
+    charged(practice)
+    for _ in range(8):
+        practice.advance(days=1)
+        assert practice.charge() == []
+    arrived = practice.all(Payout)[-1].processor_id
+    practice.advance(days=1)
+    practice.stripe.post("payouts/failed", payout=arrived)
+    practice.advance(days=120)
+
+    report = read_news(practice.context)
+
+    assert report.problems == []
+    assert len(practice.all(UndoneReturn)) == 1
+    assert [row.processor_id for row in practice.all(Payout) if row.failed_at] == [arrived]
+    assert verify_ledger(practice.context).faults == []

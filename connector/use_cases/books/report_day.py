@@ -33,7 +33,7 @@ from connector.reconciliation.models import DaySheetReading
 from connector.reconciliation.report import DayReport, Line
 from connector.use_cases.books.invoice_balances import invoice_balances
 from connector.use_cases.context import Context
-from connector.use_cases.returns.record_return import AT_BANK
+from connector.use_cases.returns.final_returns import AT_BANK
 
 M = TypeVar("M", Payment, ReturnedPayment, UndoneReturn, WriteBack)
 

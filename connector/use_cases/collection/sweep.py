@@ -1,7 +1,7 @@
 """Sweep Stripe's lists for what its news did not tell: once a night, and after an absence longer than it keeps news.
 
-Only lists are read, and of single objects those alone whose last word we do not have yet: Stripe allots reads by the
-month (500 for each transaction of 30 days, never fewer than 10,000).
+Only lists are read, and of single objects those alone whose last word we do not have yet, however old they are: Stripe
+allots reads by the month (500 for each transaction of 30 days, never fewer than 10,000).
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from connector.billing.collecting.charges import (
     Payout,
     ReturnedPayment,
     ReturnKind,
-    UndoneReturn,
 )
 from connector.billing.inbox import read_until
 from connector.errors import AccessDenied, EdgeError, InvariantBroken, NotSent, OutcomeUnknown, RateLimited
 from connector.use_cases.collection.follow_money import follow_charge, follow_payout
 from connector.use_cases.context import Context
+from connector.use_cases.returns.final_returns import is_final, is_lost
 from connector.use_cases.returns.record_return import record_return
 
 log = structlog.get_logger()
@@ -37,8 +37,6 @@ NEWS_KEPT = timedelta(days=29)
 CHARGES_BACK = timedelta(days=8)
 RETURNS_BACK = timedelta(days=90)
 PAYOUTS_BACK = timedelta(days=30)
-REFUNDS_FAIL_WITHIN = timedelta(days=35)
-"""A refund can fail up to thirty days after it was made (Stripe: refunds)."""
 PAYOUTS_FAIL_WITHIN = timedelta(days=10)
 """Banks send a payout back within some business days of its arrival."""
 
@@ -81,10 +79,10 @@ def sweep(context: Context) -> SweepReport:
     now = context.clock.now()
     with context.database.read() as session:
         until = read_until(session) or now
-    away_since = until if now - until > NEWS_KEPT else now
+    known_until = until if now - until > NEWS_KEPT else now
     try:
-        for wanted, back in ((_charges, CHARGES_BACK), (_returns, RETURNS_BACK), (_payouts, PAYOUTS_BACK)):
-            for kind, processor_id in wanted(context, report, min(now - back, away_since)):
+        for wanted in (_charges, _returns, _payouts):
+            for kind, processor_id in wanted(context, report, known_until):
                 _follow(context, report, kind, processor_id)
         report.complete = True
     except EdgeError as error:
@@ -113,7 +111,12 @@ _FOLLOWERS: Mapping[str, Callable[[Context, str], bool]] = {
 }
 
 
-def _charges(context: Context, report: SweepReport, since: datetime) -> list[Item]:
+def _since(context: Context, back: timedelta, known_until: datetime) -> datetime:
+    """So far back goes a list, and at least as far as the time of which no news was missed."""
+    return min(context.clock.now() - back, known_until)
+
+
+def _charges(context: Context, report: SweepReport, known_until: datetime) -> list[Item]:
     """Our charges on the list whose money is not recorded, and all of ours that are under way, however old."""
     under_way = (
         select(Charge.processor_id)
@@ -122,7 +125,7 @@ def _charges(context: Context, report: SweepReport, since: datetime) -> list[Ite
     )
     young = select(ChargeAttempt.charge_id).where(ChargeAttempt.sent_at > context.clock.now() - NEWS_TAKES)
     open_ = select(Charge.processor_id).where(Charge.id.not_in(select(Payment.charge_id)), Charge.id.not_in(young))
-    listed = _counted(report, context.processor.charges_since(since))
+    listed = _counted(report, context.processor.charges_since(_since(context, CHARGES_BACK, known_until)))
     with context.database.read() as session:
         found = list(session.scalars(under_way.where(Charge.id.not_in(young))))
         for batch in _batches(listed):
@@ -130,28 +133,34 @@ def _charges(context: Context, report: SweepReport, since: datetime) -> list[Ite
     return [("charge", processor_id) for processor_id in dict.fromkeys(found) if processor_id]
 
 
-def _returns(context: Context, report: SweepReport, since: datetime) -> Iterator[Item]:
-    """Refunds and disputes on the list, but for those that are recorded and that nothing can happen to any more."""
-    listed = _counted(report, context.processor.returns_since(since))
-    can_fail_since = context.clock.now() - REFUNDS_FAIL_WITHIN
-    undone = ReturnedPayment.id.in_(select(UndoneReturn.returned_payment_id))
-    too_old = (ReturnedPayment.kind == ReturnKind.REFUND) & (ReturnedPayment.returned_at < can_fail_since)
-    done = select(ReturnedPayment.processor_id).where(undone | too_old)
+def _returns(context: Context, report: SweepReport, known_until: datetime) -> Iterator[Item]:
+    """Refunds and disputes on the list, and recorded ones of any age, but for those that are recorded and final."""
+    listed = _counted(report, context.processor.returns_since(_since(context, RETURNS_BACK, known_until)))
+    final = is_final(known_until)
+    done = select(ReturnedPayment.processor_id).where(final)
     for batch in _batches(listed):
         with context.database.read() as session:
             ended = set(session.scalars(done.where(ReturnedPayment.processor_id.in_([item for _, item in batch]))))
         yield from ((kind.value, item) for kind, item in batch if item not in ended)
+    open_ = select(ReturnedPayment.kind, ReturnedPayment.processor_id).where(~final, ~is_lost())
+    with context.database.read() as session:
+        recorded = [(kind, processor_id) for kind, processor_id in session.execute(open_)]
+    seen = {item for _, item in listed}
+    yield from ((kind.value, item) for kind, item in recorded if item not in seen)
 
 
-def _payouts(context: Context, report: SweepReport, since: datetime) -> Iterator[Item]:
-    """Payouts on the list, but for those that are recorded and too old to be sent back."""
-    listed = _counted(report, context.processor.payouts_since(since))
-    safe_before = (context.clock.now() - PAYOUTS_FAIL_WITHIN).date()
-    done = select(Payout.processor_id).where((Payout.arrival_date < safe_before) | Payout.failed_at.is_not(None))
+def _payouts(context: Context, report: SweepReport, known_until: datetime) -> Iterator[Item]:
+    """Payouts on the list, and recorded ones of any age, but for those that are recorded and cannot be sent back."""
+    listed = _counted(report, context.processor.payouts_since(_since(context, PAYOUTS_BACK, known_until)))
+    final = (Payout.arrival_date < (known_until - PAYOUTS_FAIL_WITHIN).date()) | Payout.failed_at.is_not(None)
     for batch in _batches(listed):
         with context.database.read() as session:
-            ended = set(session.scalars(done.where(Payout.processor_id.in_(batch))))
+            ended = set(session.scalars(select(Payout.processor_id).where(final, Payout.processor_id.in_(batch))))
         yield from (("payout", item) for item in batch if item not in ended)
+    with context.database.read() as session:
+        recorded = session.scalars(select(Payout.processor_id).where(~final)).all()
+    seen = set(listed)
+    yield from (("payout", item) for item in recorded if item not in seen)
 
 
 def _counted(report: SweepReport, found: Iterable[T]) -> list[T]:

@@ -18,7 +18,7 @@ from connector.money import Money
 from connector.use_cases.collection.business_day import day_of_money
 from connector.use_cases.context import Context
 from connector.use_cases.invoices.take_back import credit_refund
-from connector.use_cases.returns.record_return import AT_BANK
+from connector.use_cases.returns.final_returns import AT_BANK
 from connector.use_cases.returns.refundable import check_refund, find_payment, new_request, remember_refund
 from connector.use_cases.returns.reverse_write_backs import reversals
 

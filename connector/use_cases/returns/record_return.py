@@ -41,13 +41,11 @@ from connector.use_cases.invoices.take_back import credit_refund
 from connector.use_cases.members.suspend_member import suspend
 from connector.use_cases.recovery.heed_failure import heed_dispute
 from connector.use_cases.recovery.recover import DISPUTED, begin_recovery, end_recovery
+from connector.use_cases.returns.final_returns import remember_lost
 from connector.use_cases.returns.reverse_write_backs import reversals
 from connector.use_cases.returns.undo_return import is_undone, undo_return
 
 log = structlog.get_logger()
-
-AT_BANK = "bank:"
-"""How the ids of returns begin that the practice made from its own bank account; Stripe knows nothing of them."""
 
 _RECIPES = {ReturnKind.REFUND: recipes.refund, ReturnKind.DISPUTE: recipes.dispute}
 
@@ -94,6 +92,8 @@ def apply_return(context: Context, report: ReturnReport) -> bool:
         undone = returned is not None and report.back is not None and not is_undone(session, returned.id)
         if undone and returned and report.back:
             undo_return(session, context, returned, report.back)
+        if returned is not None and report.state is ReturnState.LOST:
+            remember_lost(session, returned, now)
     return recorded or undone or followed
 
 
