@@ -15,7 +15,7 @@ from connector.use_cases.practice.location_settings import Setting
 
 SURCHARGE_NOTE = (
     "Note: from 1 October 2026 no surcharge may be added to card payments in Australia: ask your adviser before "
-    "patients are charged the platform fee."
+    "patients are charged the platform fee. It counts for what is agreed from now on, and stops for all at once."
 )
 """Reserve Bank of Australia, conclusions of March 2026 about surcharging; another name for the line does not help."""
 

@@ -14,6 +14,7 @@ from connector.billing.agreements.payment_requests import InstantPayment, Reques
 from connector.billing.agreements.schedule import Frequency
 from connector.billing.invoices import Invoice, InvoiceKind, InvoiceStatus
 from connector.billing.members import Member, MethodKind, PaymentMethod
+from connector.billing.policy import FeeBearer
 from connector.billing.prices.pricing import Position
 from connector.errors import DomainError
 from connector.messaging.models import Message
@@ -288,6 +289,25 @@ def test_the_rest_of_a_payment_plan_is_charged_to_the_cent(practice: Practice, t
     assert sum(charge["amount"] for charge in practice.stripe_charges()) == 50_002
     assert plan.status is AgreementStatus.COMPLETED
     assert practice.all(Contract) == []
+
+
+def test_what_was_taken_over_before_patients_bear_the_platforms_fee_stays_without_it(
+    practice: Practice, tmp_path: Path
+) -> None:
+    """A membership and the rest of a payment plan cost each time what they cost when they came."""
+    card = payer(practice)
+    adopt(practice.context, write(tmp_path, f"M1,Ada,Ferris,,Essential,monthly,,2026-09-30,,,,,,{card.cells}"))
+    import_plans(practice, tmp_path, "P1,M1,300.00,0.00,3,monthly,2026-09-30,Crown,,AUD")
+    practice.set_policy(fee_bearer="patient")
+
+    practice.advance(days=29)
+    assert practice.charge() == []
+
+    assert (practice.all(Contract)[0].fee_bearer, practice.all(PaymentPlan)[0].fee_bearer) == (
+        FeeBearer.PRACTICE,
+        FeeBearer.PRACTICE,
+    )
+    assert sorted(invoice.amount_cents for invoice in practice.all(Invoice)) == [2_990, 10_000]
 
 
 @pytest.mark.parametrize("twin", [("P1", "leura"), ("P2", "leura"), ("P1", "perth")])

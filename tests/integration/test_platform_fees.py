@@ -264,9 +264,9 @@ def test_a_membership_has_the_rate_of_memberships_to_its_end(kind: InvoiceKind) 
 
     assert category_of(kind) is (FeeCategory.MEMBERSHIP if is_membership else FeeCategory.OTHER)
     line = PricedLine(LineKind.PLAN, "mem_1", "Essential", Money(10_000, "aud"), TaxCode.GST_FREE)
-    lines = with_platform_fee({"own": HALVES}, location(platform_tier="own", fee_bearer="patient"), kind, [line])
+    lines = with_platform_fee({"own": HALVES}, location(platform_tier="own", fee_bearer="patient"), kind, [line], None)
     assert amount_of(lines, "aud").cents == (10_175 if is_membership else 10_250)
-    assert with_platform_fee({"own": HALVES}, location(platform_tier="own"), kind, [line]) == (line,)
+    assert with_platform_fee({"own": HALVES}, location(platform_tier="own"), kind, [line], None) == (line,)
 
 
 def test_nothing_is_invoiced_on_a_tier_that_is_not_in_the_settings() -> None:
@@ -274,7 +274,7 @@ def test_nothing_is_invoiced_on_a_tier_that_is_not_in_the_settings() -> None:
     line = PricedLine(LineKind.PLAN, "mem_1", "Essential", Money(10_000, "aud"), TaxCode.GST_FREE)
 
     with pytest.raises(DomainError, match="There is no tier 'own': choose one of free"):
-        with_platform_fee(DEFAULT_TIERS, location(platform_tier="own"), InvoiceKind.MEMBERSHIP, [line])
+        with_platform_fee(DEFAULT_TIERS, location(platform_tier="own"), InvoiceKind.MEMBERSHIP, [line], None)
 
 
 @given(st.integers(min_value=50, max_value=99_999_999), st.sampled_from(InvoiceKind), st.booleans())

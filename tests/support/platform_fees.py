@@ -60,7 +60,7 @@ def ask(practice: Practice, person: Enrolled, cents: int) -> str:
         session.flush()
         amount = Money(cents, "aud")
         line = PricedLine(LineKind.INSTANT, person.member_id, "Crown", amount, TaxCode.GST_FREE)
-        lines = with_platform_fee(context.tiers, location, InvoiceKind.INSTANT, (line,))
+        lines = with_platform_fee(context.tiers, location, InvoiceKind.INSTANT, (line,), None)
         draft = Draft(
             InvoiceKind.INSTANT, person.member_id, ("instant_payment_id", request.id), 1, practice.today, lines
         )

@@ -11,7 +11,15 @@ from pydantic import ValidationError
 
 from connector.billing.offers.plan_terms import TaxCode
 from connector.billing.policy import BillingPolicy, FeeBearer
-from connector.billing.prices.platform_fee import DEFAULT_TIERS, FeeCategory, Tier, fee, tier_named, with_fee
+from connector.billing.prices.platform_fee import (
+    DEFAULT_TIERS,
+    FeeCategory,
+    Tier,
+    effective_bearer,
+    fee,
+    tier_named,
+    with_fee,
+)
 from connector.billing.prices.pricing import CoveredPerson, LineKind, PricedLine, amount_of, price_period
 from connector.billing.prices.shares import shares
 from connector.errors import DomainError
@@ -51,6 +59,24 @@ def test_a_patient_who_bears_the_fee_pays_it_on_top() -> None:
     )
     assert found.gst == aud(5)
     assert shares(lines) == shares(LINES)
+
+
+@pytest.mark.parametrize(
+    ("now", "agreed", "bears"),
+    [
+        (FeeBearer.PATIENT, FeeBearer.PATIENT, FeeBearer.PATIENT),
+        (FeeBearer.PATIENT, FeeBearer.PRACTICE, FeeBearer.PRACTICE),
+        (FeeBearer.PATIENT, None, FeeBearer.PATIENT),
+        (FeeBearer.PRACTICE, FeeBearer.PATIENT, FeeBearer.PRACTICE),
+        (FeeBearer.PRACTICE, FeeBearer.PRACTICE, FeeBearer.PRACTICE),
+        (FeeBearer.PRACTICE, None, FeeBearer.PRACTICE),
+    ],
+)
+def test_a_patient_bears_the_fee_only_where_the_agreement_and_the_location_say_so(
+    now: FeeBearer, agreed: FeeBearer | None, bears: FeeBearer
+) -> None:
+    """A practice that stops passing it on stops for all; one that starts does so for new agreements."""
+    assert effective_bearer(now, agreed) is bears
 
 
 def test_a_practice_that_bears_the_fee_leaves_the_invoice_as_it_is() -> None:

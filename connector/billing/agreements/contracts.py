@@ -13,6 +13,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from connector.billing.agreements.schedule import Frequency, due_date, first_due_from
+from connector.billing.policy import FeeBearer
 from connector.billing.prices.pricing import Position
 from connector.database.base import Base, state_column
 
@@ -60,6 +61,8 @@ class Contract(Base):
     """When the invitation to sign up was handed to the mail system."""
     signed_at: Mapped[datetime | None]
     """When the payer accepted the terms and the direct debit request."""
+    fee_bearer: Mapped[FeeBearer | None] = mapped_column(state_column(FeeBearer))
+    """Who bore the platform's fee then. None while it is not signed, and of what was signed before this was kept."""
     next_period: Mapped[int] = mapped_column(default=0)
     next_due: Mapped[date | None]
     lock_in_until: Mapped[date | None]

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from connector.billing.agreements.contracts import AgreementStatus
 from connector.billing.agreements.schedule import Frequency, Instalment, due_date
+from connector.billing.policy import FeeBearer
 from connector.database.base import Base, state_column
 from connector.money import Money
 
@@ -75,6 +76,8 @@ class PaymentPlan(Base):
     next_due: Mapped[date | None]
     status: Mapped[AgreementStatus] = mapped_column(state_column(AgreementStatus))
     accepted_at: Mapped[datetime | None]
+    fee_bearer: Mapped[FeeBearer | None] = mapped_column(state_column(FeeBearer))
+    """Who bore the platform's fee then. None before, and of what was accepted before this was kept."""
     archived_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
 

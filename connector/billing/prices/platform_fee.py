@@ -80,6 +80,15 @@ def fee(tier: Tier, category: FeeCategory, base: Money) -> PlatformFee:
     return PlatformFee(amount, amount.percent(tier.gst_percent), rate)
 
 
+def effective_bearer(now: FeeBearer, agreed: FeeBearer | None) -> FeeBearer:
+    """Who bears the fee of an agreement, by what the location says now and what it said when the payer agreed.
+
+    What was agreed never becomes dearer, so the patient bears it only where both say so. Without an agreement, or one
+    from before that was kept (None), the location decides.
+    """
+    return FeeBearer.PRACTICE if agreed is FeeBearer.PRACTICE else now
+
+
 def with_fee(
     lines: Sequence[PricedLine], tier: Tier, category: FeeCategory, bearer: FeeBearer, currency: str
 ) -> tuple[tuple[PricedLine, ...], PlatformFee]:

@@ -16,6 +16,7 @@ from connector import ids
 from connector.billing.clinics import Clinic, Location
 from connector.billing.invoices import Invoice, InvoiceKind, InvoiceLine, InvoiceStatus
 from connector.billing.offers.plan_terms import TaxCode
+from connector.billing.policy import FeeBearer
 from connector.billing.prices.platform_fee import Tier
 from connector.billing.prices.pricing import LineKind, PricedLine
 from connector.ledger import recipes
@@ -44,6 +45,8 @@ class Draft:
     due: date
     lines: tuple[PricedLine, ...]
     status: InvoiceStatus = InvoiceStatus.OPEN
+    fee_bearer: FeeBearer | None = None
+    """Who bore the platform's fee when the payer signed the agreement; None without one."""
 
     @property
     def total(self) -> Money:
@@ -74,7 +77,7 @@ def issue(
     if not drafts:
         return []
     if tiers is not None:
-        drafts = [replace(d, lines=with_platform_fee(tiers, location, d.kind, d.lines)) for d in drafts]
+        drafts = [replace(d, lines=with_platform_fee(tiers, location, d.kind, d.lines, d.fee_bearer)) for d in drafts]
     first = take_numbers(session, location, Location.next_invoice_number, len(drafts))
     seller = seller_of(session, location)
     issued, invoices, lines, bookings = [], [], [], []

@@ -143,14 +143,11 @@ def _draft(
     if release is Release.WAIT_FOR_PERSON:
         status = InvoiceStatus.WAITING
     if isinstance(agreement, Contract):
-        lines = prices.lines(agreement, period, due)
-        return Draft(
-            InvoiceKind.MEMBERSHIP, agreement.member_id, ("contract_id", agreement.id), period, due, lines, status
-        )
-    lines = instalment_lines(agreement, period)
-    return Draft(
-        InvoiceKind.INSTALMENT, agreement.member_id, ("payment_plan_id", agreement.id), period, due, lines, status
-    )
+        kind, column, lines = InvoiceKind.MEMBERSHIP, "contract_id", prices.lines(agreement, period, due)
+    else:
+        kind, column, lines = InvoiceKind.INSTALMENT, "payment_plan_id", instalment_lines(agreement, period)
+    of = (column, agreement.id)
+    return Draft(kind, agreement.member_id, of, period, due, lines, status, agreement.fee_bearer)
 
 
 def instalment_lines(plan: PaymentPlan, number: int) -> tuple[PricedLine, ...]:
@@ -169,7 +166,7 @@ def instalment_invoice_lines(
     tiers: Mapping[str, Tier], location: Location, plan: PaymentPlan, number: int
 ) -> tuple[PricedLine, ...]:
     """All lines that the invoice of an instalment will have, with the platform's fee where the payer bears it."""
-    return with_platform_fee(tiers, location, InvoiceKind.INSTALMENT, instalment_lines(plan, number))
+    return with_platform_fee(tiers, location, InvoiceKind.INSTALMENT, instalment_lines(plan, number), plan.fee_bearer)
 
 
 def _line(plan: PaymentPlan, kind: LineKind, said: str, cents: int) -> PricedLine:

@@ -16,7 +16,7 @@ from connector.billing.clinics import Location
 from connector.billing.collecting.charges import Charge, Payment
 from connector.billing.invoices import Invoice, InvoiceKind, InvoiceLine
 from connector.billing.policy import FeeBearer
-from connector.billing.prices.platform_fee import FeeCategory, Tier, fee, tier_named, with_fee
+from connector.billing.prices.platform_fee import FeeCategory, Tier, effective_bearer, fee, tier_named, with_fee
 from connector.billing.prices.platform_fees import FeeCollection, FeeStatement, PlatformFee
 from connector.billing.prices.pricing import LineKind, PricedLine
 from connector.billing.prices.shares import divide
@@ -35,15 +35,22 @@ def category_of(kind: InvoiceKind) -> FeeCategory:
 
 
 def with_platform_fee(
-    tiers: Mapping[str, Tier], location: Location, kind: InvoiceKind, lines: Sequence[PricedLine]
+    tiers: Mapping[str, Tier],
+    location: Location,
+    kind: InvoiceKind,
+    lines: Sequence[PricedLine],
+    agreed: FeeBearer | None,
 ) -> tuple[PricedLine, ...]:
-    """The lines of an invoice that is about to be issued, with the fee on top where the location's patients bear it.
+    """The lines of an invoice that is about to be issued, with the fee on top where the patient bears it.
+
+    `agreed`: who bore it when the payer agreed to what is invoiced; None of what belongs to no agreement.
 
     Raises DomainError for a tier that is not in the settings, so that nothing is charged whose fee cannot be booked.
     """
     policy = location.policy
     tier = tier_named(policy.platform_tier, tiers)
-    return with_fee(lines, tier, category_of(kind), policy.fee_bearer, location.currency)[0]
+    bearer = effective_bearer(policy.fee_bearer, agreed)
+    return with_fee(lines, tier, category_of(kind), bearer, location.currency)[0]
 
 
 def application_fee_cents(

@@ -68,7 +68,7 @@ class Prices:
     ) -> tuple[PricedLine, ...]:
         """All lines that the invoice of that period will have, with the platform's fee where the payer bears it."""
         lines = self.lines(contract, period, on, skipped=skipped)
-        return with_platform_fee(tiers, self._location, InvoiceKind.MEMBERSHIP, lines)
+        return with_platform_fee(tiers, self._location, InvoiceKind.MEMBERSHIP, lines, contract.fee_bearer)
 
     def lines(self, contract: Contract, period: int, on: date, *, skipped: int = 0) -> tuple[PricedLine, ...]:
         """What that period costs, due `on`: prices as signed, or as accepted by then; discounts as they stand.

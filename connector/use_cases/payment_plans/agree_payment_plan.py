@@ -93,9 +93,14 @@ def accept_payment_plan(session: Session, location: Location, plan: PaymentPlan,
     pays_today = plan.deposit_cents + plan.setup_fee_cents > 0
     plan.anchor = first_instalment(today, wanted, plan.frequency, pays_today=pays_today)
     plan.next_number, plan.next_due = (0, today) if pays_today else (1, plan.anchor)
-    plan.status, plan.accepted_at = AgreementStatus.ACTIVE, now
+    _agreed(plan, location, now)
     end(session, LinkKind.PAYMENT, plan.id, "accepted", now)
     remember(session, plan.id, "Payment Plan Activated", now, location_id=location.id)
+
+
+def _agreed(plan: PaymentPlan, location: Location, now: datetime) -> None:
+    """The plan runs from now on, with the platform's fee borne as the location says today."""
+    plan.status, plan.accepted_at, plan.fee_bearer = AgreementStatus.ACTIVE, now, location.policy.fee_bearer
 
 
 def accept_for_payer(context: Context, plan_id: str, actor: str) -> PaymentPlan:
@@ -122,7 +127,8 @@ def start_payment_plan(
         nothing = Money.zero(total.currency)
         offer = PlanOffer(total, nothing, nothing, count, frequency, first_due)
         plan = _plan(location, member, checked(offer, location.policy, business_date(now, location.zone)), now)
-        plan.status, plan.accepted_at, plan.next_due = AgreementStatus.ACTIVE, now, first_due
+        _agreed(plan, location, now)
+        plan.next_due = first_due
         session.add(plan)
         remember(session, plan.id, "Payment Plan Activated", now, location_id=location.id, actor=CONNECTOR)
     return plan.id

@@ -93,7 +93,8 @@ def _end_pause_of_nothing(session: Session, plan: PaymentPlan, today: date) -> N
 
 
 def _draft(plan: PaymentPlan, number: int, lines: tuple[PricedLine, ...], due: date) -> Draft:
-    return Draft(InvoiceKind.INSTALMENT, plan.member_id, ("payment_plan_id", plan.id), number, due, lines)
+    of = ("payment_plan_id", plan.id)
+    return Draft(InvoiceKind.INSTALMENT, plan.member_id, of, number, due, lines, fee_bearer=plan.fee_bearer)
 
 
 def _invoice(session: Session, context: Context, location: Location, drafts: list[Draft], payer: Payer) -> list[Issued]:

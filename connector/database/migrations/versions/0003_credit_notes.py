@@ -1,4 +1,4 @@
-"""Credit notes: what is refunded is not asked for again."""
+"""Credit notes: what is refunded is not asked for again. And who bore the platform's fee when somebody agreed."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -48,6 +48,8 @@ def upgrade() -> None:
         sa.UniqueConstraint("returned_payment_id", name=op.f("uq_credit_note_returned_payment_id")),
     )
     op.create_index("ix_credit_note_invoice_id", "credit_note", ["invoice_id"])
+    for table in ("contract", "payment_plan"):
+        op.add_column(table, sa.Column("fee_bearer", sa.String(length=24)))
     _guard()
 
 
