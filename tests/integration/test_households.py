@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from connector.billing.agreements.contracts import AgreementStatus, Contract, Cover
-from connector.billing.invoices import Invoice, InvoiceLine
+from connector.billing.invoices import Invoice, InvoiceKind, InvoiceLine
 from connector.billing.prices.discounts import Referral
 from connector.billing.prices.pricing import LineKind, Position
 from connector.errors import DomainError
@@ -164,6 +164,43 @@ def test_a_promoted_dependent_goes_on_at_the_same_price_without_a_second_fee(pra
     assert dues(practice, new_id) == [("2026-10-01", 2990), ("2026-11-01", 2990)]
     assert [cents for _, cents in dues(practice, holder.contract_id)] == [2 * (2990 - 299 + 1500), 2990, 2990]
     assert history(practice, holder.contract_id)[-1] == "Dependent Promoted"
+
+
+def bound_family(practice: Practice) -> tuple[Enrolled, Added]:
+    """A holder bound for a year from 1 September, and a child from 10 October, where leaving early costs the rest."""
+    decide(practice, early_cancel="charge_remainder")
+    plan = sell(practice, "A year", lock_in_months=12)
+    holder = practice.enrol(plan=plan)
+    live(practice, "2026-09-01", "2026-10-01", "2026-10-10")
+    return holder, child(practice, holder.contract_id, NEXT, plan)
+
+
+def test_a_dependent_who_is_dropped_within_the_lock_in_owes_nothing(practice: Practice) -> None:
+    """The contract itself goes on, and its next invoices are for who is still there."""
+    holder, one = bound_family(practice)
+    live(practice, "2026-11-01")
+
+    drop_dependent(practice.context, holder.contract_id, one.member_id, actor=ACTOR)
+    live(practice, "2026-11-02", "2026-12-01")
+
+    assert [cents for _, cents in dues(practice, holder.contract_id)] == [2990, 2990, 2 * (2990 - 299), 2990]
+    assert {row.kind for row in practice.all(Invoice)} == {InvoiceKind.MEMBERSHIP}
+    assert contract(practice, holder.contract_id).status is S.ACTIVE
+
+
+def test_a_promoted_dependent_owes_nothing_and_keeps_the_end_of_the_own_lock_in(practice: Practice) -> None:
+    """A year from the child's own start, whenever the new contract is signed."""
+    holder, one = bound_family(practice)
+    live(practice, "2026-11-01")
+
+    new_id = promote_dependent(practice.context, holder.contract_id, one.member_id, actor=ACTOR, email="b@x.au")
+    live(practice, "2026-11-20")
+    practice.sign_up(Enrolled(one.member_id, new_id, ""), "pm_card_visa")
+    live(practice, "2026-11-21", "2026-12-01")
+
+    assert contract(practice, new_id).lock_in_until == date(2027, 10, 10)
+    assert dues(practice, new_id) == [("2026-12-01", 2990)]
+    assert {row.kind for row in practice.all(Invoice)} == {InvoiceKind.MEMBERSHIP}
 
 
 def test_a_holder_who_leaves_says_what_becomes_of_the_others(practice: Practice) -> None:
