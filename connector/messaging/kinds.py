@@ -25,6 +25,7 @@ class MessageKind(StrEnum):
     FINAL_NOTICE = "final_notice"
     CARD_EXPIRING = "card_expiring"
     PLAN_CHANGE_NOTICE = "plan_change_notice"
+    DEPENDENT_ADDED = "dependent_added"
     HOLD_EXPIRING = "hold_expiring"
     OVERDUE_STAFF_NOTICE = "overdue_staff_notice"
     KEPT_TOO_MUCH = "kept_too_much"
@@ -65,6 +66,8 @@ REQUIRED: dict[MessageKind, frozenset[str]] = {
     MessageKind.FINAL_NOTICE: _PERSON | {"amount", "due_on"},
     MessageKind.CARD_EXPIRING: _PERSON | {"last4", "card_expiry", "due_on"},
     MessageKind.PLAN_CHANGE_NOTICE: _PERSON | {"person", "plan", "old_amount", "amount", "frequency", "effective_on"},
+    MessageKind.DEPENDENT_ADDED: frozenset({"given_name", "practice"})
+    | {"person", "plan", "old_amount", "amount", "frequency", "effective_on"},
     MessageKind.HOLD_EXPIRING: frozenset({"practice", "url", "hold_id", "amount", "expires_on"}),
     MessageKind.OVERDUE_STAFF_NOTICE: frozenset({"practice", "url", "count", "amount", "contract_ids"}),
     MessageKind.KEPT_TOO_MUCH: frozenset({"practice", "url", "number", "amount"}),
@@ -77,7 +80,7 @@ REQUIRED: dict[MessageKind, frozenset[str]] = {
 
 given_name, practice  text: the recipient's given name; the practice's name as patients know it
 url                   text: where the next step is taken
-person, plan          text: the given name of the person whose plan changes; the name of the new plan
+person, plan          text: the given name of the person whose plan changes, or who joins; the name of the new plan
 number, hold_id       text: what staff and patient call the document; the hold's id
 amount, old_amount    Money: what this message is about; for notices to staff and paused plans, all that is open
 method, last4         text: 'card' or 'bank account'; its last four digits, '' where they are not known

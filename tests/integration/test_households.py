@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
@@ -34,6 +35,7 @@ from tests.support.membership_life import (
     person,
     sell,
 )
+from tests.support.post import Post
 from tests.support.practice import FIRST_PATIENT, Enrolled, Practice
 
 S = AgreementStatus
@@ -173,6 +175,27 @@ def bound_family(practice: Practice) -> tuple[Enrolled, Added]:
     holder = practice.enrol(plan=plan)
     live(practice, "2026-09-01", "2026-10-01", "2026-10-10")
     return holder, child(practice, holder.contract_id, NEXT, plan)
+
+
+def test_a_payer_hears_what_a_further_person_changes_and_is_bound_for_no_longer(
+    practice: Practice, tmp_path: Path
+) -> None:
+    """With the fee for joining in it; somebody who was dropped again before the message went out is not announced."""
+    plan = sell(practice, "A year", lock_in_months=12, setup_fee_cents=1000)
+    holder = practice.enrol()
+    live(practice, "2026-09-01", "2026-09-10")
+
+    child(practice, holder.contract_id, 1, plan)
+    other = child(practice, holder.contract_id, 2, plan)
+    drop_dependent(practice.context, holder.contract_id, other.member_id, actor=ACTOR)
+    post = Post(practice, tmp_path)
+    post.send()
+
+    (mail,) = [text for text in post.mails() if "is on your membership" in text]
+    assert "due on 01/10/2026 and taken monthly, is $63.82 instead of $29.90" in mail
+    assert contract(practice, holder.contract_id).lock_in_until is None
+    live(practice, "2026-10-01")
+    assert dues(practice, holder.contract_id)[-1] == ("2026-10-01", 6382)
 
 
 def test_a_dependent_who_is_dropped_within_the_lock_in_owes_nothing(practice: Practice) -> None:

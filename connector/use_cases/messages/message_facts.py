@@ -206,6 +206,22 @@ def _plan_change(asked: Asked) -> Found | None:
     return values, _link(asked, LinkKind.PLAN_CHANGE)
 
 
+def _dependent_added(asked: Asked) -> Found | None:
+    cover = asked.session.get_one(Cover, asked.message.subject_id)
+    if cover.until_period is not None:
+        return None
+    version = asked.session.get_one(PlanVersion, cover.plan_version_id)
+    values: Values = {
+        "person": asked.session.get_one(Member, cover.member_id).given_name,
+        "plan": asked.session.get_one(MembershipPlan, version.plan_id).name,
+        "old_amount": asked.money("old_amount"),
+        "amount": asked.money("amount"),
+        "frequency": asked.session.get_one(Contract, cover.contract_id).frequency.value,
+        "effective_on": asked.day("effective_on"),
+    }
+    return values, None
+
+
 def _hold_expiring(asked: Asked) -> Found | None:
     hold = asked.session.get_one(PaymentHold, asked.message.subject_id)
     if hold.status is not HoldStatus.AUTHORISED or hold.capture_before is None:
@@ -287,6 +303,7 @@ FACTS: dict[MessageKind, Callable[[Asked], Found | None]] = {
     MessageKind.FINAL_NOTICE: _payment_failed,
     MessageKind.CARD_EXPIRING: _card_expiring,
     MessageKind.PLAN_CHANGE_NOTICE: _plan_change,
+    MessageKind.DEPENDENT_ADDED: _dependent_added,
     MessageKind.HOLD_EXPIRING: _hold_expiring,
     MessageKind.OVERDUE_STAFF_NOTICE: _overdue_staff_notice,
     MessageKind.KEPT_TOO_MUCH: _kept_too_much,
