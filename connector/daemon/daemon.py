@@ -21,7 +21,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor as JobExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from connector.daemon.health import Health, health_app
-from connector.daemon.jobs import Job, declared
+from connector.daemon.jobs import Job, declared, within_read_budget
 from connector.daemon.patient_server import PatientServer
 from connector.database.lock import InstanceLock
 from connector.errors import DomainError
@@ -44,7 +44,8 @@ class Daemon:
         self._patients: PatientServer | None = None
         self._context = context
         mailer, sms = open_mailer(settings, settings.data_dir, context.clock), open_sms(settings, settings.data_dir)
-        self._jobs = declared(settings.daemon, mailer, sms)
+        rhythm = settings.daemon if settings.sandbox else within_read_budget(settings.daemon, context)
+        self._jobs = declared(rhythm, mailer, sms)
         self._lock = InstanceLock(context.database.path or settings.data_dir / "connector")
         self._health = Health(context.clock)
         self._pool = ThreadPoolExecutor(self._settings.write_back_slots, thread_name_prefix="call")

@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 
 from connector.billing.clinics import Location, all_locations
 from connector.billing.collecting.charges import Payment
+from connector.billing.collecting.read_budget import MONTH_SECONDS, poll_seconds
 from connector.clock import business_date
 from connector.database.job_runs import win
 from connector.messaging.mailer import Mailer
@@ -71,6 +72,17 @@ def declared(settings: DaemonSettings, mailer: Mailer, sms: SmsSender) -> list[J
         Job("day_sheets", day_sheets, DAILY_TICK_SECONDS),
         Job("day_close", DayClosing(settings.close_of_day_hour), DAILY_TICK_SECONDS),
     ]
+
+
+def within_read_budget(settings: DaemonSettings, context: Context) -> DaemonSettings:
+    """The same rhythm, with as much time between two looks for news as the payments of the last month ask for."""
+    since = context.clock.now() - timedelta(seconds=MONTH_SECONDS)
+    with context.database.read() as session:
+        payments = session.scalar(select(func.count()).select_from(Payment).where(Payment.recorded_at >= since)) or 0
+    seconds = poll_seconds(settings.event_interval_seconds, payments)
+    if seconds > settings.event_interval_seconds:
+        log.warning("news.less_often", wanted_seconds=settings.event_interval_seconds, seconds=seconds)
+    return settings.model_copy(update={"event_interval_seconds": seconds})
 
 
 def news(context: Context, _pool: ThreadPoolExecutor) -> list[str]:
