@@ -40,6 +40,8 @@ class MethodKind(StrEnum):
 
     CARD = "card"
     BECS = "au_becs_debit"
+    DESK = "desk"
+    """Paid at the practice, which Stripe knows nothing of: no method that could be charged."""
 
 
 class PaymentMethod(Base):

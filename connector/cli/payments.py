@@ -13,6 +13,7 @@ from connector.cli.output import confirm, dollars, json_option, print_json, prin
 from connector.errors import DomainError, EdgeError
 from connector.money import Money
 from connector.use_cases.collection.list_payments import list_payments, show_payment
+from connector.use_cases.collection.record_desk_payment import DeskMethod, owed_on, record_desk_payment
 from connector.use_cases.context import Context
 from connector.use_cases.members.list_members import names_of
 from connector.use_cases.returns.record_bank_refund import record_bank_refund
@@ -143,6 +144,36 @@ def record_refund(payment_id: str, amount: str, on: datetime, note: str, yes: bo
         print_json({"id": returned.id, "amount_cents": sum_.cents, "business_date": returned.business_date})
     else:
         click.echo(f"Noted: {sum_} were given back, in the books of {returned.business_date:%d/%m/%Y}.")
+
+
+@payments.command("record")
+@click.argument("invoice_id")
+@click.option("--by", "way", required=True, type=click.Choice([method.name.lower() for method in DeskMethod]))
+@click.option("--on", type=DAY, required=True, help="The day on which it was paid.")
+@click.option("--note", default="", help="For your own records, e.g. the number of the cheque.")
+@click.option("--in-pms", is_flag=True, help="It stands in the practice system already: mark it recorded.")
+@click.option("--anyway", is_flag=True, help="Although a debit is under way, which may arrive as well.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+def record(
+    invoice_id: str, way: str, on: datetime, note: str, in_pms: bool, anyway: bool, yes: bool, as_json: bool
+) -> None:
+    """Note that INVOICE_ID, by id or printed number, was paid at the practice. Moves no money."""
+    method = DeskMethod[way.upper()]
+    with opened() as context:
+        if not yes:
+            question = f"Note that the {owed_on(context, invoice_id)} of {invoice_id} were paid ({method.value})?"
+            confirm(f"{question} No money moves by this.", as_json=as_json)
+        payment = record_desk_payment(
+            context, invoice_id, method, on.date(), actor(), note=note, in_pms=in_pms, anyway=anyway
+        )
+    document = {"id": payment.id, "amount_cents": payment.amount_cents, "business_date": payment.business_date}
+    if as_json:
+        print_json(document)
+        return
+    click.echo(f"Noted: {payment.amount} were paid, in the books of {payment.business_date:%d/%m/%Y}.")
+    if not in_pms:
+        click.echo("It waits for Post to Ledger: see `connector write-backs list`.")
 
 
 def _asked(context: Context, payment_id: str, amount: Money, reason: str) -> RefundRequest:

@@ -27,5 +27,7 @@ class Account(StrEnum):
     GST_ON_FEES = "gst_on_fees"
     PLATFORM_PAYABLE = "platform_payable"
     """Platform fees that are owed: kept back by Stripe at once, or asked for by statement."""
+    DESK = "desk"
+    """What was paid at the practice: in cash, by cheque, on its own terminal, by bank transfer."""
     BANK = "bank"
     """Money that Stripe has paid out."""

@@ -7,6 +7,7 @@
 | credit note           | income, GST payable, fees charged on              | receivable                             |
 | credit note cancelled | receivable                                        | income, GST payable, fees charged on   |
 | charge settled        | clearing (net), fees (Stripe's), platform payable | receivable (gross)                     |
+| paid at the practice  | desk                                              | receivable                             |
 | refund, dispute       | receivable (amount), fees (fee)                   | processor clearing                     |
 | bank refund           | receivable                                        | bank                                   |
 | return undone         | processor clearing                                | receivable (amount), fees (fee)        |
@@ -38,6 +39,7 @@ class Recipe(StrEnum):
     CREDIT_NOTE = "credit_note"
     CREDIT_NOTE_CANCELLED = "credit_note_cancelled"
     CHARGE_SETTLED = "charge_settled"
+    DESK_PAYMENT = "desk_payment"
     REFUND = "refund"
     DISPUTE = "dispute"
     BANK_REFUND = "bank_refund"
@@ -99,6 +101,11 @@ def charge_settled(payment_id: str, gross: Money, fee: Money, kept_by_platform: 
         (Account.RECEIVABLE, -gross),
     ]
     return _entry(Recipe.CHARGE_SETTLED, payment_id, legs)
+
+
+def desk_payment(payment_id: str, gross: Money) -> Entry:
+    """Paid at the practice; the processor is not concerned."""
+    return _entry(Recipe.DESK_PAYMENT, payment_id, [(Account.DESK, gross), (Account.RECEIVABLE, -gross)])
 
 
 def refund(return_id: str, amount: Money, fee: Money) -> Entry:

@@ -18,18 +18,10 @@ from connector.ledger.accounts import Account
 from connector.use_cases.books.verify_ledger import verify_ledger
 from connector.use_cases.collection.run_due import run_due
 from tests.support.away import away_for_three_months, by_due_date
-from tests.support.commands import command, document
+from tests.support.commands import assert_refused, command, document
 from tests.support.practice import Practice
 
 HERE = ("--location", "leura")
-
-
-def assert_refused(practice: Practice, words: str, *arguments: str) -> None:
-    """The command ends with one sentence that contains these words, and exit code 1."""
-    done = command(practice, *arguments)
-    assert (done.code, done.out) == (1, "")
-    assert words in done.err
-    assert done.err.count("\n") == 1
 
 
 def test_missed_periods_are_listed_released_and_forgiven(practice: Practice) -> None:

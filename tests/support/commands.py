@@ -36,6 +36,14 @@ def command(practice: Practice, *arguments: str) -> Finished:
     return Finished(code, out.getvalue(), err.getvalue())
 
 
+def assert_refused(practice: Practice, words: str, *arguments: str) -> None:
+    """The command ends with one sentence that contains these words, and exit code 1."""
+    done = command(practice, *arguments)
+    assert (done.code, done.out) == (1, ""), done
+    assert words in done.err
+    assert done.err.count("\n") == 1
+
+
 def document(practice: Practice, *arguments: str) -> Any:
     """The JSON document of a command that must succeed."""
     done = command(practice, *arguments, "--json")

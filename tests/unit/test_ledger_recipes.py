@@ -53,6 +53,7 @@ def aud(cents: int) -> Money:
             Recipe.CHARGE_SETTLED,
             {A.PROCESSOR_CLEARING: 2_759, A.PROCESSOR_FEES: 81, A.PLATFORM_PAYABLE: 150, A.RECEIVABLE: -2_990},
         ),
+        (recipes.desk_payment("pay_4", aud(500)), Recipe.DESK_PAYMENT, {A.DESK: 500, A.RECEIVABLE: -500}),
         (
             recipes.return_undone("un_1", aud(2_990), aud(2_500)),
             Recipe.RETURN_UNDONE,
@@ -117,6 +118,7 @@ def test_every_entry_balances(cents: int, fee: int, income: Account) -> None:
         recipes.platform_fee("b", amount, min(cost, amount)),
         recipes.payout_failed("f", amount),
         recipes.charge_settled("b", amount, cost),
+        recipes.desk_payment("j", amount),
         recipes.refund("c", amount, cost),
         recipes.dispute("d", amount, cost),
         recipes.bank_refund("h", amount),

@@ -125,8 +125,15 @@ class ChargeAttempt(Base):
     """The processor's own id of the failed try: the payment object goes on showing it until another try is made."""
 
 
+AT_DESK = "desk:"
+"""How the processor's ids of payments begin that were made at the practice; Stripe knows nothing of them."""
+
+
 class Payment(Base):
-    """Money received for good: a captured card charge, or a BECS debit that succeeded. A charge brings at most one."""
+    """Money received for good: a captured card charge, a BECS debit that succeeded, or what was paid at the practice.
+
+    A charge brings at most one.
+    """
 
     __tablename__ = "payment"
     __table_args__ = (Index("ix_payment_location_date", "location_id", "business_date"),)

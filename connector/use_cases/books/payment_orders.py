@@ -18,27 +18,34 @@ from connector.matching.models import PatientLink
 from connector.money import Money
 from connector.use_cases.invoices.lines import lines_of
 
-PAYMENT_TYPES = {MethodKind.CARD: "SmilePass Card", MethodKind.BECS: "SmilePass Direct Debit"}
+PAYMENT_TYPES = {
+    MethodKind.CARD: "SmilePass Card",
+    MethodKind.BECS: "SmilePass Direct Debit",
+    MethodKind.DESK: "SmilePass Desk",
+}
 
 _AUTOMATIC = (InvoiceKind.MEMBERSHIP, InvoiceKind.EXIT, InvoiceKind.INSTALMENT)
-"""Posted by themselves once linked; what is paid once waits for a person's Post to Ledger."""
+"""Posted by themselves once linked; what is paid once, or at the practice, waits for a person's Post to Ledger."""
 
 
 def payment_orders(
-    session: Session, location: Location, payment: Payment, invoice: Invoice
+    session: Session, location: Location, payment: Payment, invoice: Invoice, payment_type: str = ""
 ) -> list[tuple[Order, str | None]]:
-    """One write-back for each person of the invoice, with the patient that each is linked to now."""
+    """One write-back for each person of the invoice, with the patient that each is linked to now.
+
+    `payment_type`: its name in the practice system, if not that of the payment's kind.
+    """
     parts, _ = divide(lines_of(session, invoice), payment.amount_cents)
     if location.policy.household_posting is HouseholdPosting.HOLDER:
         parts = {invoice.member_id: sum(parts.values())}
     owed = [(member_id, cents) for member_id, cents in parts.items() if cents]
     return [
-        (_order(payment, invoice, person, member_id, cents), live_patient(session, member_id))
+        (_order(payment, invoice, person, member_id, cents, payment_type), live_patient(session, member_id))
         for person, (member_id, cents) in enumerate(owed)
     ]
 
 
-def _order(payment: Payment, invoice: Invoice, person: int, member_id: str, cents: int) -> Order:
+def _order(payment: Payment, invoice: Invoice, person: int, member_id: str, cents: int, payment_type: str) -> Order:
     return Order(
         location_id=payment.location_id,
         member_id=member_id,
@@ -47,9 +54,9 @@ def _order(payment: Payment, invoice: Invoice, person: int, member_id: str, cent
         reference=payment_reference(payment.charge_id, person),
         amount=Money(cents, payment.currency),
         entry_date=payment.business_date,
-        payment_type=PAYMENT_TYPES[payment.method_kind],
+        payment_type=payment_type or PAYMENT_TYPES[payment.method_kind],
         note=_note(invoice),
-        automatic=invoice.kind in _AUTOMATIC,
+        automatic=invoice.kind in _AUTOMATIC and payment.method_kind is not MethodKind.DESK,
     )
 
 

@@ -75,7 +75,15 @@ _SOURCES = (
         when=CreditNote.invoice_id.in_(select(Invoice.id).where(Invoice.status.in_(VOID)))
         | CreditNote.returned_payment_id.in_(select(UndoneReturn.returned_payment_id)),
     ),
-    _Source("payment", Payment.id, Payment.amount_cents, (Recipe.CHARGE_SETTLED,), Account.RECEIVABLE, -1, Leg.PAYMENT),
+    _Source(
+        "payment",
+        Payment.id,
+        Payment.amount_cents,
+        (Recipe.CHARGE_SETTLED, Recipe.DESK_PAYMENT),
+        Account.RECEIVABLE,
+        -1,
+        Leg.PAYMENT,
+    ),
     _Source(
         "returned payment",
         ReturnedPayment.id,

@@ -53,7 +53,7 @@ _IN_WORDS = {
     InvoiceStatus.CANCELLED: "Cancelled",
     InvoiceStatus.EXPIRED: "Expired",
 }
-_PAID_BY = {MethodKind.CARD: "Card", MethodKind.BECS: "Bank account"}
+_PAID_BY = {MethodKind.CARD: "Card", MethodKind.BECS: "Bank account", MethodKind.DESK: "At the practice"}
 
 
 def invoice_number(invoice: Invoice) -> str:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from connector.billing.clinics import Location
 from connector.billing.collecting.charges import Charge, Payment
 from connector.billing.invoices import Invoice, InvoiceKind, InvoiceLine
+from connector.billing.members import MethodKind
 from connector.billing.policy import FeeBearer
 from connector.billing.prices.platform_fee import FeeCategory, Tier, effective_bearer, fee, tier_named, with_fee
 from connector.billing.prices.platform_fees import FeeCollection, FeeStatement, PlatformFee
@@ -102,7 +103,8 @@ def book_platform_fee(
     tier = tier_named(location.policy.platform_tier, context.tiers)
     if kept:
         amount = Money(kept, payment.currency)
-    elif charged:
+    elif charged or payment.method_kind is MethodKind.DESK:
+        # What is paid at the practice bears no fee but one that its payer was invoiced.
         amount = Money(on_top, payment.currency)
     else:
         amount = fee(tier, category_of(invoice.kind), payment.amount).amount

@@ -81,6 +81,11 @@ def check_refund(
             f"The payment {payment.id} is disputed: the payer's bank has the money already, "
             "and a refund would give it back twice."
         )
+    if through_stripe and payment.method_kind is MethodKind.DESK:
+        raise DomainError(
+            f"The payment {payment.id} was made at the practice, so Stripe cannot refund it: pay it back there and "
+            "note that with `connector payments record-refund`."
+        )
     left = refundable(session, payment)
     if left.cents <= 0:
         raise DomainError(f"Nothing is left of the payment {payment.id}: all of it was given back, or is about to be.")
