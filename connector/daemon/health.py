@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from connector.clock import Clock
 from connector.database.engine import Database
+from connector.database.sums import summed
 from connector.errors import ConnectorError
 from connector.ledger.write_back.models import WriteBack
 from connector.ledger.write_back.states import WAITING
@@ -86,14 +87,14 @@ class _QueueCollector(Collector):
         rows = GaugeMetricFamily("connector_write_backs_waiting", "Write-backs not yet proven.", labels=("state",))
         cents = GaugeMetricFamily("connector_write_backs_waiting_cents", "Their sum in cents.", labels=("state",))
         query = (
-            select(WriteBack.state, func.count(), func.sum(WriteBack.amount_cents))
+            select(WriteBack.state, func.count(), summed(WriteBack.amount_cents))
             .where(WriteBack.state.in_(WAITING))
             .group_by(WriteBack.state)
         )
         with self._database.read() as session:
             for state, count, total in session.execute(query):
                 rows.add_metric([state.value], count)
-                cents.add_metric([state.value], float(total))
+                cents.add_metric([state.value], total)
         yield rows
         yield cents
         success = GaugeMetricFamily("connector_job_last_success", "Unix time of the last success.", labels=("job",))

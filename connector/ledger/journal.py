@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, func, insert, select
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, insert, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from connector import ids
 from connector.database.base import Base, state_column
+from connector.database.sums import summed
 from connector.ledger.accounts import Account
 from connector.ledger.recipes import Entry, Recipe
 
@@ -85,16 +86,16 @@ def post(session: Session, bookings: Sequence[Booking], now: datetime) -> None:
 def balances(session: Session) -> dict[tuple[Account, str], int]:
     """Balance of each account and currency, in cents, added up from all postings."""
     query = (
-        select(Posting.account, JournalEntry.currency, func.sum(Posting.cents))
+        select(Posting.account, JournalEntry.currency, summed(Posting.cents))
         .join(JournalEntry, JournalEntry.id == Posting.entry_id)
         .group_by(Posting.account, JournalEntry.currency)
     )
-    return {(account, currency): int(cents) for account, currency, cents in session.execute(query)}
+    return {(account, currency): cents for account, currency, cents in session.execute(query)}
 
 
 def unbalanced(session: Session) -> list[str]:
     """Ids of entries whose postings do not add up to zero; always empty unless someone went around this program."""
-    query = select(Posting.entry_id).group_by(Posting.entry_id).having(func.sum(Posting.cents) != 0)
+    query = select(Posting.entry_id).group_by(Posting.entry_id).having(summed(Posting.cents) != 0)
     without = select(JournalEntry.id).where(
         ~select(Posting.entry_id).where(Posting.entry_id == JournalEntry.id).exists()
     )

@@ -73,6 +73,7 @@ POSIX_ONLY = {
     "time.tzset",
 }
 POSIX_MODULES = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios"}
+ADDS_CENTS_UP = {"connector/database/sums.py"}
 KILLS_ON_PURPOSE = {"connector/failpoints.py"}
 ASKS_WHICH_SYSTEM = {"connector/cli/account.py"}
 """Each system is asked in its own way, after a look at which one it is."""
@@ -170,6 +171,11 @@ def test_nothing_is_printed_past_the_command_line_and_the_log() -> None:
 def test_only_the_clock_asks_for_the_time() -> None:
     """Everything else is told, so that it can be tested and driven through months."""
     assert calls_of(ASKS_THE_TIME, but=CLOCKS) == []
+
+
+def test_cents_are_added_up_in_one_place() -> None:
+    """PostgreSQL's SUM is a decimal, which money does not take; with SQLite's nobody would notice."""
+    assert calls_of({"func.sum"}, but=ADDS_CENTS_UP) == []
 
 
 def test_nothing_needs_a_posix_system() -> None:

@@ -14,6 +14,7 @@ from connector.billing.clinics import Location
 from connector.billing.collecting.charges import Payment
 from connector.billing.members import Member
 from connector.clock import MovableClock
+from connector.database.sums import summed
 from connector.ledger.write_back.models import WriteBack
 from connector.ledger.write_back.states import WAITING, WriteBackState
 from connector.matching.models import LinkReview, PatientLink
@@ -162,7 +163,7 @@ class Story:
 
     def _summary(self, number: int, day: date) -> str:
         with self.context.database.read() as session:
-            taken = session.execute(select(func.count(), func.coalesce(func.sum(Payment.amount_cents), 0))).one()
+            taken = session.execute(select(func.count(), summed(Payment.amount_cents))).one()
             states = dict(session.execute(select(WriteBack.state, func.count()).group_by(WriteBack.state)).all())
         waiting = sum(count for state, count in states.items() if state in WAITING)
         confirmed = states.get(WriteBackState.CONFIRMED, 0)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import date
 
-from sqlalchemy import func, select, union
+from sqlalchemy import select, union
 from sqlalchemy.orm import Session
 
 from connector.billing.clinics import Location
 from connector.billing.collecting.charges import Payment, ReturnedPayment, UndoneReturn
 from connector.billing.invoices import VOID, CreditNote, Invoice, printed_number
+from connector.database.sums import summed
 from connector.money import Money
 from connector.reconciliation.differences import Balance
 
@@ -27,15 +28,15 @@ def invoice_balances(session: Session, location: Location, day: date) -> list[Ba
         .where(UndoneReturn.location_id == location.id, UndoneReturn.business_date == day),
     ).subquery()
     of_day = Payment.invoice_id.in_(select(moved.c.invoice_id))
-    paid = select(Payment.invoice_id, func.sum(Payment.amount_cents)).where(of_day).group_by(Payment.invoice_id)
+    paid = select(Payment.invoice_id, summed(Payment.amount_cents)).where(of_day).group_by(Payment.invoice_id)
     gone = (
-        select(Payment.invoice_id, func.sum(ReturnedPayment.amount_cents))
+        select(Payment.invoice_id, summed(ReturnedPayment.amount_cents))
         .join(ReturnedPayment, ReturnedPayment.payment_id == Payment.id)
         .where(of_day)
         .group_by(Payment.invoice_id)
     )
     back = (
-        select(Payment.invoice_id, func.sum(UndoneReturn.amount_cents))
+        select(Payment.invoice_id, summed(UndoneReturn.amount_cents))
         .join(ReturnedPayment, ReturnedPayment.payment_id == Payment.id)
         .join(UndoneReturn, UndoneReturn.returned_payment_id == ReturnedPayment.id)
         .where(of_day)
@@ -47,7 +48,7 @@ def invoice_balances(session: Session, location: Location, day: date) -> list[Ba
             kept[invoice_id] += sign * cents
     undone = select(UndoneReturn.returned_payment_id)
     credited = (
-        select(CreditNote.invoice_id, func.sum(CreditNote.amount_cents))
+        select(CreditNote.invoice_id, summed(CreditNote.amount_cents))
         .where(CreditNote.invoice_id.in_(select(moved.c.invoice_id)), CreditNote.returned_payment_id.not_in(undone))
         .group_by(CreditNote.invoice_id)
     )
@@ -60,7 +61,7 @@ def invoice_balances(session: Session, location: Location, day: date) -> list[Ba
         Balance(
             printed_number(issued_by, number),
             Money(0 if status in VOID else cents - not_asked.get(invoice_id, 0), location.currency),
-            Money(int(kept[invoice_id]), location.currency),
+            Money(kept[invoice_id], location.currency),
         )
         for invoice_id, issued_by, number, cents, status in invoices
     ]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -17,6 +17,7 @@ from connector import ids
 from connector.billing.clinics import Location
 from connector.billing.members import Member
 from connector.database.engine import Database
+from connector.database.sums import summed
 from connector.errors import DomainError, EdgeError
 from connector.ledger.write_back.models import WriteBack
 from connector.ledger.write_back.queue import CONNECTOR, assign_patient
@@ -145,7 +146,7 @@ class ReviewItem:
 
 def review_queue(context: Context, location: Location, limit: int) -> list[ReviewItem]:
     """Undecided members, the one with the most money waiting first."""
-    waiting = func.coalesce(func.sum(WriteBack.amount_cents), 0)
+    waiting = summed(WriteBack.amount_cents)
     query = (
         select(LinkReview, Member.given_name, Member.family_name, waiting)
         .join(Member, Member.id == LinkReview.member_id)
@@ -165,7 +166,7 @@ def review_queue(context: Context, location: Location, limit: int) -> list[Revie
                 review.outcome.value,
                 len(review.candidates),
                 review.candidates[0]["probability"] if review.candidates else None,
-                int(cents),
+                cents,
             )
             for review, given, family, cents in session.execute(query)
         ]

@@ -11,6 +11,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from connector.billing.collecting.charges import Payment, Payout, ReturnedPayment, UndoneReturn
 from connector.billing.invoices import VOID, CreditNote, Invoice, InvoiceLine
 from connector.billing.prices.platform_fees import PlatformFee
+from connector.database.sums import sum_of, summed
 from connector.ledger.accounts import Account
 from connector.ledger.journal import JournalEntry, Posting, balances, unbalanced
 from connector.ledger.recipes import Recipe
@@ -157,7 +158,7 @@ def _entries(session: Session, source: _Source) -> Iterator[str]:
 def _write_backs(session: Session, source: _Source, leg: Leg) -> Iterator[str]:
     """Each record has its write-backs, one for each person, which together have its amount without the platform fee."""
     written = (
-        select(WriteBack.source_id, func.sum(WriteBack.amount_cents).label("cents"))
+        select(WriteBack.source_id, summed(WriteBack.amount_cents).label("cents"))
         .where(WriteBack.leg == leg)
         .group_by(WriteBack.source_id)
         .subquery()
@@ -220,7 +221,5 @@ def _fee_charged_on(session: Session, source_id: str) -> int:
     undone = select(UndoneReturn.returned_payment_id).where(UndoneReturn.id == source_id)
     returned = ReturnedPayment.id.in_(undone) | (ReturnedPayment.id == source_id)
     payment = Payment.id.in_(select(ReturnedPayment.payment_id).where(returned)) | (Payment.id == source_id)
-    fee = select(func.sum(InvoiceLine.amount_cents)).where(
-        InvoiceLine.invoice_id.in_(select(Payment.invoice_id).where(payment)), InvoiceLine.member_id.is_(None)
-    )
-    return session.scalar(fee) or 0
+    of_payment = InvoiceLine.invoice_id.in_(select(Payment.invoice_id).where(payment))
+    return sum_of(session, InvoiceLine.amount_cents, of_payment, InvoiceLine.member_id.is_(None))

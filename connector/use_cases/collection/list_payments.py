@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from connector.billing.clinics import Location
 from connector.billing.collecting.charges import Payment, RefundRequest, ReturnedPayment, UndoneReturn
 from connector.billing.prices.platform_fees import PlatformFee
+from connector.database.sums import summed
 from connector.ledger.write_back.models import WriteBack
 from connector.use_cases.context import Context
 from connector.use_cases.invoices.list_invoices import AttemptShown, attempts_of
@@ -114,13 +115,13 @@ def _returned(session: Session, payment_ids: list[str]) -> dict[str, int]:
     query = (
         select(
             ReturnedPayment.payment_id,
-            func.sum(ReturnedPayment.amount_cents) - func.coalesce(func.sum(UndoneReturn.amount_cents), 0),
+            summed(ReturnedPayment.amount_cents) - summed(UndoneReturn.amount_cents),
         )
         .outerjoin(UndoneReturn, UndoneReturn.returned_payment_id == ReturnedPayment.id)
         .where(ReturnedPayment.payment_id.in_(payment_ids))
         .group_by(ReturnedPayment.payment_id)
     )
-    return {payment_id: int(cents) for payment_id, cents in session.execute(query)}
+    return dict(session.execute(query).all())
 
 
 def _shown(row: Payment, returned_cents: int) -> PaymentShown:

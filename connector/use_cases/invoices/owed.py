@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from connector.billing.collecting.charges import Payment, ReturnedPayment, UndoneReturn
 from connector.billing.invoices import VOID, CreditNote, Invoice
+from connector.database.sums import sum_of
 
 
 def claimed(session: Session, invoice: Invoice) -> int:
@@ -20,14 +21,10 @@ def kept(session: Session, invoice: Invoice) -> int:
     """Cents that the practice has for an invoice: all payments of it, less what went back, with what came again."""
     payments = select(Payment.id).where(Payment.invoice_id == invoice.id)
     returns = select(ReturnedPayment.id).where(ReturnedPayment.payment_id.in_(payments))
-    paid = session.scalar(select(func.sum(Payment.amount_cents)).where(Payment.invoice_id == invoice.id))
-    gone = session.scalar(
-        select(func.sum(ReturnedPayment.amount_cents)).where(ReturnedPayment.payment_id.in_(payments))
-    )
-    back = session.scalar(
-        select(func.sum(UndoneReturn.amount_cents)).where(UndoneReturn.returned_payment_id.in_(returns))
-    )
-    return int((paid or 0) - (gone or 0) + (back or 0))
+    paid = sum_of(session, Payment.amount_cents, Payment.invoice_id == invoice.id)
+    gone = sum_of(session, ReturnedPayment.amount_cents, ReturnedPayment.payment_id.in_(payments))
+    back = sum_of(session, UndoneReturn.amount_cents, UndoneReturn.returned_payment_id.in_(returns))
+    return paid - gone + back
 
 
 def credited(session: Session, invoice: Invoice) -> int:

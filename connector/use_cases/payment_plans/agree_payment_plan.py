@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from connector import ids
@@ -19,6 +19,7 @@ from connector.billing.clinics import Location
 from connector.billing.links import LinkKind, end
 from connector.billing.members import Member
 from connector.clock import business_date
+from connector.database.sums import sum_of
 from connector.errors import DomainError
 from connector.messaging.kinds import MessageKind
 from connector.money import Money
@@ -203,10 +204,12 @@ def _is_active_member(session: Session, member_id: str) -> bool:
 
 def _fees_of_year(session: Session, plan: PaymentPlan, now: datetime) -> Money:
     """Set-up fees of all plans that were agreed with the payer within a year, this one included."""
-    query = select(func.sum(PaymentPlan.setup_fee_cents)).where(
+    cents = sum_of(
+        session,
+        PaymentPlan.setup_fee_cents,
         PaymentPlan.member_id == plan.member_id,
         PaymentPlan.currency == plan.currency,
         PaymentPlan.status != AgreementStatus.CANCELLED,
         PaymentPlan.created_at > now - timedelta(days=365),
     )
-    return Money(int(session.scalar(query) or 0), plan.currency)
+    return Money(cents, plan.currency)

@@ -17,6 +17,7 @@ from connector.billing.collecting.charges import Payment
 from connector.billing.policy import FeeBearer
 from connector.billing.prices.platform_fees import FeeCollection, FeeStatement, PlatformFee
 from connector.clock import business_date
+from connector.database.sums import summed
 from connector.errors import DomainError
 from connector.money import Money
 from connector.use_cases.context import Context
@@ -161,15 +162,15 @@ def _months(session: Session, location: Location) -> list[FeeMonth]:
             PlatformFee.business_date,
             PlatformFee.collection,
             func.count(),
-            func.sum(PlatformFee.amount_cents),
-            func.sum(PlatformFee.gst_cents),
+            summed(PlatformFee.amount_cents),
+            summed(PlatformFee.gst_cents),
         )
         .where(PlatformFee.location_id == location.id)
         .group_by(PlatformFee.business_date, PlatformFee.collection)
     )
     for day, collection, count, fee, gst in session.execute(query):
-        kept = int(fee) if collection is FeeCollection.APPLICATION_FEE else 0
-        sums[day.replace(day=1)].update(payments=count, fee=int(fee), gst=int(gst), kept=kept)
+        kept = fee if collection is FeeCollection.APPLICATION_FEE else 0
+        sums[day.replace(day=1)].update(payments=count, fee=fee, gst=gst, kept=kept)
     return [
         FeeMonth(
             location=location.slug,

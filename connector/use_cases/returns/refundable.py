@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from connector import ids
@@ -22,6 +22,7 @@ from connector.billing.collecting.charges import (
 )
 from connector.billing.intake.card_numbers import without_card_number
 from connector.billing.members import MethodKind
+from connector.database.sums import sum_of
 from connector.errors import DomainError
 from connector.money import Money
 
@@ -33,18 +34,11 @@ OPEN_REQUEST = (RefundState.REQUESTED, RefundState.PENDING)
 def refundable(session: Session, payment: Payment) -> Money:
     """What is left of the payment: neither given back, nor asked to be, nor taken back by the payer's bank."""
     returns = select(ReturnedPayment.id).where(ReturnedPayment.payment_id == payment.id)
-    gone = session.scalar(
-        select(func.sum(ReturnedPayment.amount_cents)).where(ReturnedPayment.payment_id == payment.id)
-    )
-    back = session.scalar(
-        select(func.sum(UndoneReturn.amount_cents)).where(UndoneReturn.returned_payment_id.in_(returns))
-    )
-    asked = session.scalar(
-        select(func.sum(RefundRequest.amount_cents)).where(
-            RefundRequest.payment_id == payment.id, RefundRequest.state.in_(OPEN_REQUEST)
-        )
-    )
-    return Money(payment.amount_cents - (gone or 0) + (back or 0) - (asked or 0), payment.currency)
+    gone = sum_of(session, ReturnedPayment.amount_cents, ReturnedPayment.payment_id == payment.id)
+    back = sum_of(session, UndoneReturn.amount_cents, UndoneReturn.returned_payment_id.in_(returns))
+    of_payment = RefundRequest.payment_id == payment.id
+    asked = sum_of(session, RefundRequest.amount_cents, of_payment, RefundRequest.state.in_(OPEN_REQUEST))
+    return Money(payment.amount_cents - gone + back - asked, payment.currency)
 
 
 def find_payment(session: Session, payment_id: str, *, lock: bool = False) -> Payment:

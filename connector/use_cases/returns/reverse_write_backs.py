@@ -10,11 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
 from connector.billing.collecting.charges import Payment, ReturnedPayment, UndoneReturn
 from connector.billing.prices.shares import apportion
+from connector.database.sums import sum_of
 from connector.ledger.write_back.models import Leg, WriteBack
 from connector.ledger.write_back.queue import Order, step
 from connector.ledger.write_back.reference import reversal_reference, undone_reference
@@ -101,11 +102,9 @@ def _left_before(session: Session, payment: Payment, returned: ReturnedPayment |
     others = select(ReturnedPayment.id).where(ReturnedPayment.payment_id == payment.id)
     if returned is not None:
         others = others.where(ReturnedPayment.id != returned.id)
-    gone = session.scalar(select(func.sum(ReturnedPayment.amount_cents)).where(ReturnedPayment.id.in_(others)))
-    back = session.scalar(
-        select(func.sum(UndoneReturn.amount_cents)).where(UndoneReturn.returned_payment_id.in_(others))
-    )
-    return payment.amount_cents - (gone or 0) + (back or 0)
+    gone = sum_of(session, ReturnedPayment.amount_cents, ReturnedPayment.id.in_(others))
+    back = sum_of(session, UndoneReturn.amount_cents, UndoneReturn.returned_payment_id.in_(others))
+    return payment.amount_cents - gone + back
 
 
 def _standing(session: Session, payment: Payment) -> list[_Standing]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from connector.billing.agreements.contracts import BILLABLE, AgreementStatus, Contract, Cover
@@ -23,6 +23,7 @@ from connector.billing.invoices import UNPAID, Invoice
 from connector.billing.members import Member, PaymentMethod
 from connector.billing.offers.plans import MembershipPlan, PlanVersion
 from connector.billing.prices.pricing import Position
+from connector.database.sums import summed
 from connector.money import Money, total
 from connector.use_cases.members.memberships import NOT_BEGUN
 
@@ -171,10 +172,10 @@ def _page(snapshot: Snapshot, contracts: Sequence[Contract]) -> _Page:
 def _add_money(snapshot: Snapshot, page: _Page, payers: Sequence[str]) -> None:
     usable = select(PaymentMethod).where(PaymentMethod.member_id.in_(payers), PaymentMethod.usable.is_(True))
     page.methods = {method.member_id: method for method in snapshot.session.scalars(usable)}
-    owed = select(Invoice.member_id, func.sum(Invoice.amount_cents)).where(
+    owed = select(Invoice.member_id, summed(Invoice.amount_cents)).where(
         owed_now(snapshot), Invoice.member_id.in_(payers)
     )
-    page.owed = {payer: int(cents) for payer, cents in snapshot.session.execute(owed.group_by(Invoice.member_id))}
+    page.owed = dict(snapshot.session.execute(owed.group_by(Invoice.member_id)).all())
 
 
 def _people(snapshot: Snapshot, member_ids: Collection[str]) -> dict[str, Member]:
