@@ -17,7 +17,8 @@ from connector.billing.collecting.charges import ABANDONED, LIVE_ATTEMPT, Attemp
 from connector.billing.invoices import Invoice
 from connector.billing.members import Member, PaymentMethod
 from connector.billing.processor import AuthorisedMethod, ChargeReport, ChargeStatus
-from connector.errors import InvariantBroken, OutcomeUnknown, Rejected
+from connector.database.engine import DatabaseUnavailable
+from connector.errors import AccessDenied, InvariantBroken, NotSent, RateLimited, Rejected
 from connector.failpoints import failpoint
 from connector.money import Money
 from connector.use_cases.collection.put_off import ASK_AGAIN_AFTER, comes_now, day_is_open
@@ -54,7 +55,17 @@ def collect_charge(context: Context, attempt_id: str, return_url: str = "") -> C
     With `return_url` the payer is present, and the report may ask to send them to a page of their bank first.
     Raises EdgeError when Stripe cannot be asked; nothing is lost by that.
     """
-    work = _read(context, attempt_id)
+    try:
+        return _take_on(context, _read(context, attempt_id), return_url)
+    except (NotSent, AccessDenied, RateLimited, DatabaseUnavailable):
+        raise
+    except Exception:
+        # Whatever was wrong with this one, the others are not to wait behind it.
+        _postpone(context, attempt_id)
+        raise
+
+
+def _take_on(context: Context, work: _Work, return_url: str) -> ChargeReport | None:
     if work.attempt.state not in LIVE_ATTEMPT:
         # Called off since the caller looked: e.g. the invoice was cancelled, or the membership paused.
         return None
@@ -69,9 +80,6 @@ def collect_charge(context: Context, attempt_id: str, return_url: str = "") -> C
         # Stripe changed nothing and will not on a repeat: the invoice is overdue and the log says why.
         log.warning("charge.refused", charge_id=work.charge.id, reason=str(error))
         return _fail_here(context, work, REFUSED)
-    except (OutcomeUnknown, InvariantBroken):
-        _postpone(context, work)
-        raise
     return report
 
 
@@ -209,12 +217,12 @@ def _fail_here(context: Context, work: _Work, code: str) -> ChargeReport:
     return report
 
 
-def _postpone(context: Context, work: _Work) -> None:
+def _postpone(context: Context, attempt_id: str) -> None:
     with context.database.unit_of_work() as session:
         again = context.clock.now() + ASK_AGAIN_AFTER
         session.execute(
             update(ChargeAttempt)
-            .where(ChargeAttempt.id == work.attempt.id, ChargeAttempt.state.in_(LIVE_ATTEMPT))
+            .where(ChargeAttempt.id == attempt_id, ChargeAttempt.state.in_(LIVE_ATTEMPT))
             .values(next_check_at=again)
         )
 

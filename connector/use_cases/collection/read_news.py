@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from sqlalchemy import update
@@ -15,10 +16,11 @@ from sqlalchemy import update
 from connector.billing.collecting.charges import ReturnKind
 from connector.billing.inbox import InboxEvent, move_cursor, open_events, read_from, store
 from connector.billing.processor import EventKind
-from connector.errors import AccessDenied, EdgeError, InvariantBroken, NotSent, OutcomeUnknown, RateLimited
+from connector.errors import EdgeError
 from connector.use_cases.collection.follow_method import follow_mandate, follow_method
 from connector.use_cases.collection.follow_money import follow_charge, follow_payout
 from connector.use_cases.collection.sweep import away_too_long, sweep
+from connector.use_cases.containment import attempted
 from connector.use_cases.context import Context
 from connector.use_cases.members.complete_enrolment import complete_enrolment
 from connector.use_cases.returns.record_return import record_return
@@ -28,7 +30,7 @@ log = structlog.get_logger()
 STORE_BATCH = 1_000
 HANDLE_BATCH = 200
 PATIENCE = timedelta(days=3)
-"""An event whose object cannot be understood for so long is left for a person; the others go on all the time."""
+"""An event that cannot be acted on for so long is left for a person; the others go on all the time."""
 QUIET = timedelta(days=1)
 """So much of the feed is read again at most; far more than an event may be late."""
 
@@ -40,6 +42,11 @@ class NewsReport:
     new: int = 0
     handled: int = 0
     problems: list[str] = field(default_factory=list)
+
+    def tell(self, sentence: str) -> None:
+        """Something is wrong; what is wrong with many events is told once."""
+        if sentence not in self.problems:
+            self.problems.append(sentence)
 
 
 def read_news(context: Context) -> NewsReport:
@@ -55,7 +62,7 @@ def read_news(context: Context) -> NewsReport:
         report.new = poll_events(context)
         handle_events(context, report)
     except EdgeError as error:
-        report.problems.append(str(error))
+        report.tell(str(error))
     return report
 
 
@@ -76,7 +83,7 @@ def poll_events(context: Context) -> int:
 
 
 def handle_events(context: Context, report: NewsReport) -> None:
-    """Act on stored events, oldest first. Errors of the connection end the run; an odd event is put aside."""
+    """Act on stored events, oldest first. Errors of the connection end the run; an event that fails is put aside."""
     passed: set[str] = set()
     while True:
         with context.database.read() as session:
@@ -94,19 +101,15 @@ def handle_events(context: Context, report: NewsReport) -> None:
 
 
 def _act(context: Context, event: InboxEvent, report: NewsReport) -> bool:
-    """Tells whether the event is done with."""
-    try:
-        _ACTIONS[event.kind](context, event.object_id)
-    except (NotSent, AccessDenied, RateLimited, OutcomeUnknown):
-        raise
-    except (EdgeError, InvariantBroken) as error:
-        with context.database.unit_of_work() as session:
-            failures = event.deliveries_failed + 1
-            session.execute(update(InboxEvent).where(InboxEvent.id == event.id).values(deliveries_failed=failures))
-        log.warning("news.unreadable", event_id=event.id, type=event.type, failures=failures)
-        report.problems.append(f"The event {event.id} cannot be acted on. {error}")
-        return context.clock.now() - event.received_at > PATIENCE
-    return True
+    """Tells whether the event is done with. One that is not waits for the next run, whatever was wrong with it."""
+    act = partial(_ACTIONS[event.kind], context, event.object_id)
+    if attempted(act, report.tell, f"The event {event.id} cannot be acted on", event_id=event.id):
+        return True
+    with context.database.unit_of_work() as session:
+        failures = event.deliveries_failed + 1
+        session.execute(update(InboxEvent).where(InboxEvent.id == event.id).values(deliveries_failed=failures))
+    log.warning("news.unreadable", event_id=event.id, type=event.type, failures=failures)
+    return context.clock.now() - event.received_at > PATIENCE
 
 
 def _on_charge(context: Context, processor_id: str) -> None:

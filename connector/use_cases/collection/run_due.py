@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Lock
 
 import structlog
@@ -13,9 +14,9 @@ from connector.billing.clinics import Location, LocationStatus, all_locations
 from connector.billing.collecting.charges import LIVE_ATTEMPT, AttemptState, ChargeAttempt
 from connector.billing.processor import ChargeReport, ChargeStatus
 from connector.clock import business_date
-from connector.errors import EdgeError, InvariantBroken, OutcomeUnknown
+from connector.errors import EdgeError, InvariantBroken, OutcomeUnknown, UnexpectedResponse
 from connector.use_cases.collection.collect_charge import collect_charge
-from connector.use_cases.containment import contained
+from connector.use_cases.containment import attempted, contained
 from connector.use_cases.context import Context
 from connector.use_cases.invoices.issue_due import BATCH, IssueTally, issue_due
 from connector.use_cases.members.end_contracts import end_contracts
@@ -113,22 +114,27 @@ def collect_open(context: Context, report: DueReport, location_id: str | None = 
     """Work off all attempts whose time has come, at one location or all.
 
     A single unclear answer is asked again later; a connection that is down, or unclear several times, ends the run.
+    What is wrong with one attempt alone keeps none of the others.
     """
 
     def collect(attempt_id: str) -> None:
-        if report.stopped:
-            return
-        try:
-            charge = collect_charge(context, attempt_id)
-        except (OutcomeUnknown, InvariantBroken) as error:
-            report.problem(str(error), stop=False)
-        except EdgeError as error:
-            report.problem(str(error), stop=True)
-        else:
-            report.count_charge(charge)
+        if not report.stopped:
+            failure = f"The charge attempt {attempt_id} cannot be worked on"
+            attempted(partial(_collect, context, report, attempt_id), report.tell, failure, attempt_id=attempt_id)
 
     while not report.stopped and (attempts := _open_attempts(context, location_id)):
         list(mapper(collect, attempts))
+
+
+def _collect(context: Context, report: DueReport, attempt_id: str) -> None:
+    try:
+        charge = collect_charge(context, attempt_id)
+    except (OutcomeUnknown, UnexpectedResponse, InvariantBroken) as error:
+        report.problem(str(error), stop=False)
+    except EdgeError as error:
+        report.problem(str(error), stop=True)
+    else:
+        report.count_charge(charge)
 
 
 def _open_attempts(context: Context, location_id: str | None) -> list[str]:

@@ -24,8 +24,9 @@ from connector.billing.collecting.charges import (
     ReturnKind,
 )
 from connector.billing.inbox import read_until
-from connector.errors import AccessDenied, EdgeError, InvariantBroken, NotSent, OutcomeUnknown, RateLimited
+from connector.errors import EdgeError
 from connector.use_cases.collection.follow_money import follow_charge, follow_payout
+from connector.use_cases.containment import attempted
 from connector.use_cases.context import Context
 from connector.use_cases.returns.final_returns import is_final, is_lost
 from connector.use_cases.returns.record_return import record_return
@@ -65,6 +66,11 @@ class SweepReport:
     complete: bool = False
     """Whether all lists were read to their ends."""
 
+    def tell(self, sentence: str) -> None:
+        """Something is wrong; what is wrong with many objects is told once."""
+        if sentence not in self.problems:
+            self.problems.append(sentence)
+
 
 def away_too_long(context: Context) -> bool:
     """Whether news may have been dropped since the last poll, so that only a sweep can tell what happened."""
@@ -86,21 +92,20 @@ def sweep(context: Context) -> SweepReport:
                 _follow(context, report, kind, processor_id)
         report.complete = True
     except EdgeError as error:
-        report.problems.append(str(error))
+        report.tell(str(error))
     log.info("sweep.done", listed=report.listed, read=report.read, missed=report.missed, problems=len(report.problems))
     return report
 
 
 def _follow(context: Context, report: SweepReport, kind: str, processor_id: str) -> None:
-    """Read one object and count what is new. An odd one is put aside; errors of the connection end the sweep."""
+    """Read one object and count what is new. One that fails is put aside; errors of the connection end the sweep."""
     report.read += 1
-    try:
+
+    def follow() -> None:
         if _FOLLOWERS[kind](context, processor_id):
             report.missed.append(f"{kind} {processor_id}")
-    except (NotSent, AccessDenied, RateLimited, OutcomeUnknown):
-        raise
-    except (EdgeError, InvariantBroken) as error:
-        report.problems.append(f"The {kind} {processor_id} cannot be followed. {error}")
+
+    attempted(follow, report.tell, f"The {kind} {processor_id} cannot be followed", object_id=processor_id)
 
 
 _FOLLOWERS: Mapping[str, Callable[[Context, str], bool]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 from sqlalchemy import select
@@ -15,10 +16,11 @@ from connector.billing.collecting.charges import ABANDONED
 from connector.billing.links import LinkKind, end
 from connector.billing.processor import ChargeReport, ChargeStatus
 from connector.clock import business_date
-from connector.errors import EdgeError, InvariantBroken, OutcomeUnknown, Rejected
+from connector.errors import EdgeError, InvariantBroken, OutcomeUnknown
 from connector.messaging.kinds import MessageKind
 from connector.use_cases.collection.put_off import ASK_AGAIN_AFTER
 from connector.use_cases.collection.settle_charge import PAYER_CHECK_AFTER
+from connector.use_cases.containment import attempted
 from connector.use_cases.context import Context
 from connector.use_cases.messages.queue_message import queue_message
 from connector.use_cases.requests.hold_payment import ask_bank
@@ -49,16 +51,19 @@ def work_holds(context: Context) -> HoldsReport:
     with context.database.read() as session:
         holds = session.scalars(due).all()
     for hold in holds:
+        work, failure = partial(_work, context, hold), f"The hold {hold.id} cannot be worked on"
         try:
-            _work(context, hold)
-        except (OutcomeUnknown, Rejected, InvariantBroken) as error:
-            _postpone(context, hold.id)
+            done = attempted(work, report.problems.append, failure, hold_id=hold.id)
+        except OutcomeUnknown as error:
             report.problems.append(str(error))
+            done = False
         except EdgeError as error:
             report.problems.append(str(error))
             break
-        else:
+        if done:
             report.worked += 1
+        else:
+            _postpone(context, hold.id)
     return report
 
 

@@ -7,17 +7,19 @@ refund, so that it is given once whatever becomes of the answer.
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from sqlalchemy import select
 
 from connector.billing.collecting.charges import Payment, RefundRequest, RefundState, ReturnKind
 from connector.billing.processor import ReturnReport
-from connector.errors import EdgeError, InvariantBroken, Rejected
+from connector.errors import EdgeError, Rejected
 from connector.failpoints import failpoint
 from connector.money import Money
 from connector.use_cases.collection.collect_charge import KEYS_LAST
 from connector.use_cases.collection.put_off import ASK_AGAIN_AFTER
+from connector.use_cases.containment import attempted
 from connector.use_cases.context import Context
 from connector.use_cases.returns.record_return import apply_return
 from connector.use_cases.returns.refundable import (
@@ -58,12 +60,11 @@ def work_refunds(context: Context) -> list[str]:
     )
     with context.database.read() as session:
         requests = session.scalars(due.order_by(RefundRequest.next_check_at, RefundRequest.id)).all()
-    problems = []
+    problems: list[str] = []
     for request_id in requests:
+        ask, failure = partial(_ask, context, request_id), f"The refund {request_id} cannot be followed"
         try:
-            _ask(context, request_id)
-        except InvariantBroken as error:
-            problems.append(f"The refund {request_id} cannot be followed. {error}")
+            attempted(ask, problems.append, failure, request_id=request_id)
         except EdgeError as error:
             # The others would meet the same, and are first in the next run.
             return [*problems, str(error)]
