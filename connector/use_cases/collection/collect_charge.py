@@ -24,7 +24,7 @@ from connector.money import Money
 from connector.use_cases.collection.put_off import ASK_AGAIN_AFTER, comes_now, day_is_open
 from connector.use_cases.collection.settle_charge import of_earlier_attempt, settle_charge
 from connector.use_cases.context import Context
-from connector.use_cases.invoices.platform_fees import application_fees
+from connector.use_cases.invoices.platform_fees import application_fees, tier_of
 
 log = structlog.get_logger()
 
@@ -53,7 +53,8 @@ def collect_charge(context: Context, attempt_id: str, return_url: str = "") -> C
     """Take one attempt as far as it goes now; returns Stripe's answer, or None when nothing was asked.
 
     With `return_url` the payer is present, and the report may ask to send them to a page of their bank first.
-    Raises EdgeError when Stripe cannot be asked; nothing is lost by that.
+    Raises EdgeError when Stripe cannot be asked, and DomainError while the platform's fee cannot be worked out; nothing
+    is lost by either.
     """
     try:
         return _take_on(context, _read(context, attempt_id), return_url)
@@ -98,9 +99,13 @@ def _read(context: Context, attempt_id: str) -> _Work:
 
 
 def _may_begin(context: Context, work: _Work) -> bool:
-    """Whether the attempt can be made now: not with a method that has ended, nor at a location that is paused."""
+    """Whether the attempt can be made now: not with a method that has ended, nor at a location that is paused.
+
+    Raises DomainError for a tier that is not in the settings: what was taken then could not be booked.
+    """
     if work.location.status is not LocationStatus.ACTIVE:
         return False
+    tier_of(context.tiers, work.location)
     if not work.method.usable:
         _fail_here(context, work, METHOD_GONE)
         return False

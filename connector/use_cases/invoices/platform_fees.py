@@ -22,6 +22,7 @@ from connector.billing.prices.platform_fees import FeeCollection, FeeStatement, 
 from connector.billing.prices.pricing import LineKind, PricedLine
 from connector.billing.prices.shares import divide
 from connector.clock import business_date
+from connector.errors import DomainError
 from connector.ledger import recipes
 from connector.ledger.journal import Booking, post
 from connector.money import Money
@@ -33,6 +34,19 @@ def category_of(kind: InvoiceKind) -> FeeCategory:
     """The rate for an invoice: what is paid for a membership, also for leaving it early, or anything else."""
     is_membership = kind in (InvoiceKind.MEMBERSHIP, InvoiceKind.EXIT)
     return FeeCategory.MEMBERSHIP if is_membership else FeeCategory.OTHER
+
+
+def tier_of(tiers: Mapping[str, Tier], location: Location) -> Tier:
+    """The rates of the location. Raises DomainError when they are not in the settings, or not any more."""
+    name = location.policy.platform_tier
+    try:
+        return tier_named(name, tiers)
+    except DomainError:
+        raise DomainError(
+            f"No money of the location {location.slug!r} can be taken or booked, because there are no rates for its "
+            f"platform tier {name[:40]!r}: add them to [platform.tiers] of connector.toml, or choose another tier with "
+            f"`connector locations set {location.slug} platform_tier=NAME`."
+        ) from None
 
 
 def with_platform_fee(
@@ -48,10 +62,8 @@ def with_platform_fee(
 
     Raises DomainError for a tier that is not in the settings, so that nothing is charged whose fee cannot be booked.
     """
-    policy = location.policy
-    tier = tier_named(policy.platform_tier, tiers)
-    bearer = effective_bearer(policy.fee_bearer, agreed)
-    return with_fee(lines, tier, category_of(kind), bearer, location.currency)[0]
+    bearer = effective_bearer(location.policy.fee_bearer, agreed)
+    return with_fee(lines, tier_of(tiers, location), category_of(kind), bearer, location.currency)[0]
 
 
 def application_fee_cents(
@@ -60,11 +72,11 @@ def application_fee_cents(
     """What Stripe is to keep of a charge for the platform: 0 where none is configured, and never the whole amount.
 
     `on_top`: the fee that the amount contains, where the patient bears it. Stripe takes less than the amount only
-    (Stripe: application_fee_amount).
+    (Stripe: application_fee_amount). Raises DomainError as above.
     """
+    tier = tier_of(context.tiers, location)
     if not context.fee_kept_by_stripe:
         return 0
-    tier = tier_named(location.policy.platform_tier, context.tiers)
     wanted = on_top or fee(tier, category_of(kind), amount).amount
     return max(0, min(wanted.cents, amount.cents - 1))
 
@@ -94,13 +106,13 @@ def book_platform_fee(
 ) -> None:
     """Book the fee of a payment that has just been recorded, in the caller's unit of work; once for each payment.
 
-    A fee of nothing makes no row. The payment must have been flushed.
+    A fee of nothing makes no row. The payment must have been flushed. Raises DomainError as above.
     """
     lines = lines_of(session, invoice)
     charged = next((line for line in lines if line.kind is LineKind.PLATFORM_FEE), None)
     _, on_top = divide(lines, payment.amount_cents)
     kept = session.get_one(Charge, payment.charge_id).application_fee_cents
-    tier = tier_named(location.policy.platform_tier, context.tiers)
+    tier = tier_of(context.tiers, location)
     if kept:
         amount = Money(kept, payment.currency)
     elif charged or payment.method_kind is MethodKind.DESK:

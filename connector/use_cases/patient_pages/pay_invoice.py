@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -15,7 +16,7 @@ from connector.billing.invoices import UNPAID, Invoice, InvoiceStatus
 from connector.billing.members import PaymentMethod
 from connector.billing.processor import ChargeReport, ChargeStatus
 from connector.clock import business_date
-from connector.errors import EdgeError
+from connector.errors import DomainError, EdgeError
 from connector.use_cases.collection.collect_charge import METHOD_GONE, REFUSED, collect_charge
 from connector.use_cases.collection.plan_attempts import plan_again, withdraw
 from connector.use_cases.context import Context
@@ -71,7 +72,7 @@ def pay_invoice(context: Context, invoice_id: str, return_url: str) -> PayOutcom
         return attempt_id
     try:
         report = collect_charge(context, attempt_id, return_url)
-    except EdgeError:
+    except (DomainError, EdgeError):
         return _unanswered(context, invoice_id, planned)
     return outcome_of(report)
 
@@ -81,7 +82,9 @@ def look_at_bank(context: Context, invoice_id: str) -> None:
     with context.database.read() as session:
         attempt = live_attempt(session, invoice_id)
     if attempt is not None and attempt.state is AttemptState.PAYER:
-        collect_charge(context, attempt.id)
+        # What is paid but cannot be recorded just now is no matter of the payer's: it is not asked for again.
+        with suppress(DomainError):
+            collect_charge(context, attempt.id)
 
 
 def _begin(session: Session, context: Context, invoice_id: str) -> str | PayOutcome:

@@ -12,7 +12,7 @@ from connector.billing.clinics import Location
 from connector.billing.collecting.charges import AttemptState, Origin
 from connector.billing.invoices import UNPAID
 from connector.billing.members import PaymentMethod
-from connector.errors import EdgeError
+from connector.errors import DomainError, EdgeError
 from connector.use_cases.collection.collect_charge import collect_charge
 from connector.use_cases.collection.plan_attempts import withdraw
 from connector.use_cases.context import Context
@@ -75,7 +75,7 @@ def _collect(context: Context, attempts: Sequence[str], invoice_ids: Sequence[st
     for attempt_id in attempts:
         try:
             outcome = outcome_of(collect_charge(context, attempt_id, return_url))
-        except EdgeError:
+        except (DomainError, EdgeError):
             outcome = PayOutcome(Paid.NO, UNREACHABLE)
         if outcome.paid is not Paid.YES:
             found = outcome
