@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Index, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Index, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from connector.billing.processor import EventKind, ProcessorEvent
 from connector.database.base import Base, state_column
+from connector.database.inserts import insert_if_new
 
 OVERLAP = timedelta(minutes=10)
 """The feed is eventually consistent: each poll reads this much of the past again."""
@@ -57,11 +57,10 @@ def read_until(session: Session) -> datetime | None:
 
 def move_cursor(session: Session, until: datetime) -> None:
     """The feed is read up to there, or what it told until then is known in another way."""
-    cursor = session.get(EventCursor, FEED)
-    if cursor is None:
-        session.add(EventCursor(id=FEED, read_until=until))
-    elif cursor.read_until < until:
-        cursor.read_until = until
+    session.execute(insert_if_new(session, EventCursor).values(id=FEED, read_until=until))
+    session.execute(
+        update(EventCursor).where(EventCursor.id == FEED, EventCursor.read_until < until).values(read_until=until)
+    )
 
 
 def store(session: Session, events: list[ProcessorEvent], now: datetime, *, polled: bool = True) -> int:
@@ -84,8 +83,7 @@ def store(session: Session, events: list[ProcessorEvent], now: datetime, *, poll
         }
         for event in events
     ]
-    insert = (sqlite if session.get_bind().dialect.name == "sqlite" else postgresql).insert(InboxEvent)
-    new = session.execute(insert.on_conflict_do_nothing().returning(InboxEvent.id), rows).all()
+    new = session.execute(insert_if_new(session, InboxEvent).returning(InboxEvent.id), rows).all()
     if polled:
         move_cursor(session, max(event.created for event in events))
     return len(new)

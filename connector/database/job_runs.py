@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from connector.database.base import Base
+from connector.database.inserts import insert_if_new
 
 
 class JobRun(Base):
@@ -24,6 +24,5 @@ class JobRun(Base):
 
 def win(session: Session, job: str, period: str, now: datetime) -> bool:
     """Take the right to run this job for this period; False when somebody had it before."""
-    insert = (sqlite if session.get_bind().dialect.name == "sqlite" else postgresql).insert(JobRun)
-    statement = insert.values(job=job, period=period, started_at=now).on_conflict_do_nothing().returning(JobRun.job)
-    return session.execute(statement).first() is not None
+    statement = insert_if_new(session, JobRun).values(job=job, period=period, started_at=now)
+    return session.execute(statement.returning(JobRun.job)).first() is not None

@@ -36,8 +36,9 @@ def follow_mandate(context: Context, mandate_id: str) -> None:
         known = session.scalar(select(PaymentMethod.id).where(_live(PaymentMethod.mandate_id == mandate_id)))
     if known is None or context.processor.mandate_active(mandate_id):
         return
+    live = select(PaymentMethod).where(_live(PaymentMethod.mandate_id == mandate_id))
     with context.database.unit_of_work() as session:
-        for method in session.scalars(select(PaymentMethod).where(_live(PaymentMethod.mandate_id == mandate_id))):
+        for method in session.scalars(live.with_for_update()):
             stop_charging(session, _location_of(session, method), method, MANDATE_ENDED, context.clock.now())
 
 
@@ -50,7 +51,8 @@ def follow_method(context: Context, processor_id: str) -> None:
     shown = context.processor.read_method(processor_id)
     now = context.clock.now()
     with context.database.unit_of_work() as session:
-        method = session.get_one(PaymentMethod, known)
+        # Locked, so that of two who hear of it at once the second finds it followed (PostgreSQL).
+        method = session.get_one(PaymentMethod, known, with_for_update=True)
         if shown is None:
             stop_charging(session, _location_of(session, method), method, METHOD_GONE, now)
         elif _renew(method, shown):

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from connector import ids
 from connector.billing.collecting.charges import Charge, ChargeAttempt, Payment, Payout
 from connector.billing.processor import ChargeStatus, PayoutReport
+from connector.database.inserts import insert_if_new
 from connector.ledger import recipes
 from connector.ledger.journal import Booking, post
 from connector.money import Money
@@ -52,20 +53,16 @@ def follow_payout(context: Context, processor_id: str) -> bool:
         return False
     report = context.processor.read_payout(processor_id)
     with context.database.unit_of_work() as session:
-        row = session.scalar(select(Payout).where(Payout.processor_id == processor_id))
-        if report.paid and row is None:
-            _arrived(session, context, report)
-            return True
-        if report.failed and row is not None and row.failed_at is None:
-            _sent_back(session, context, row)
-            return True
-    # One that failed before we saw it arrive has moved nothing in the end.
-    return False
+        if report.paid:
+            return _arrived(session, context, report)
+        # One that failed before we saw it arrive has moved nothing in the end.
+        return report.failed and _sent_back(session, context, processor_id)
 
 
-def _arrived(session: Session, context: Context, report: PayoutReport) -> None:
+def _arrived(session: Session, context: Context, report: PayoutReport) -> bool:
+    """False when it is recorded already: there is nothing to lock, so of two at once the one that inserts it wins."""
     now = context.clock.now()
-    row = Payout(
+    row = insert_if_new(session, Payout).values(
         id=ids.new_id("po"),
         processor_id=report.processor_id,
         amount_cents=report.amount.cents,
@@ -73,13 +70,20 @@ def _arrived(session: Session, context: Context, report: PayoutReport) -> None:
         arrival_date=report.arrival_date,
         recorded_at=now,
     )
-    session.add(row)
-    session.flush()
-    post(session, [Booking(recipes.payout(row.id, report.amount), None, report.arrival_date)], now)
+    payout_id = session.scalar(row.returning(Payout.id))
+    if payout_id is None:
+        return False
+    post(session, [Booking(recipes.payout(payout_id, report.amount), None, report.arrival_date)], now)
+    return True
 
 
-def _sent_back(session: Session, context: Context, row: Payout) -> None:
+def _sent_back(session: Session, context: Context, processor_id: str) -> bool:
+    """False when it never arrived here, or when that it was sent back is recorded already."""
+    row = session.scalar(select(Payout).where(Payout.processor_id == processor_id).with_for_update())
+    if row is None or row.failed_at is not None:
+        return False
     row.failed_at = now = context.clock.now()
     entry = recipes.payout_failed(row.id, Money(row.amount_cents, row.currency))
     # An account belongs to no location, so there is no local day: the day is counted as arrival dates are.
     post(session, [Booking(entry, None, now.date())], now)
+    return True

@@ -81,9 +81,9 @@ def _complete(session: Session, agreement_id: str, page: _Completed) -> None:
 
 
 def _refuse(session: Session, agreement_id: str, page: _Completed) -> None:
+    member_id = session.scalars(select(SecureLink.member_id).where(SecureLink.subject_id == agreement_id)).first()
+    member = session.get_one(Member, member_id, with_for_update=True)
     if _known(session, page.method) is None:
-        member_id = session.scalars(select(SecureLink.member_id).where(SecureLink.subject_id == agreement_id)).first()
-        member = session.get_one(Member, member_id)
         shelve_method(session, member.id, page.method, page.now)
         remember(session, agreement_id, "Payment Method Refused", page.now, location_id=member.location_id)
         log.warning("enrolment.link_revoked", agreement_id=agreement_id, location_id=member.location_id)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from connector import ids
 from connector.billing.clinics import Location
+from connector.database.inserts import insert_if_new
 from connector.messaging.kinds import CHANNELS, MessageKind
 from connector.messaging.models import Message, MessageState
 from connector.messaging.window import send_at
@@ -53,5 +53,4 @@ def queue_message(
         }
         for channel in sorted(CHANNELS[kind])
     ]
-    insert = (sqlite if session.get_bind().dialect.name == "sqlite" else postgresql).insert(Message)
-    session.execute(insert.on_conflict_do_nothing(), rows)
+    session.execute(insert_if_new(session, Message), rows)

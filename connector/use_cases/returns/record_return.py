@@ -84,11 +84,14 @@ def apply_return(context: Context, report: ReturnReport) -> bool:
         return False
     now = context.clock.now()
     with context.database.unit_of_work() as session:
+        # Locked, so that of two who hear of it at once the second finds it recorded (PostgreSQL).
+        paid = select(Payment).where(Payment.processor_charge_id == report.processor_charge_id)
+        payment = session.scalar(paid.with_for_update())
         followed = _follow_request(session, report)
         returned = find_return(session, report.processor_id)
         recorded = report.final and returned is None
         if recorded:
-            returned = _record(session, context, report, now)
+            returned = _record(session, context, payment, report, now)
         undone = returned is not None and report.back is not None and not is_undone(session, returned.id)
         if undone and returned and report.back:
             undo_return(session, context, returned, report.back)
@@ -116,8 +119,9 @@ def _follow_request(session: Session, report: ReturnReport) -> bool:
     return True
 
 
-def _record(session: Session, context: Context, report: ReturnReport, now: datetime) -> ReturnedPayment:
-    payment = session.scalar(select(Payment).where(Payment.processor_charge_id == report.processor_charge_id))
+def _record(
+    session: Session, context: Context, payment: Payment | None, report: ReturnReport, now: datetime
+) -> ReturnedPayment:
     if payment is None:
         raise InvariantBroken(f"Money of the charge {report.processor_charge_id} was given back before it was taken.")
     location = session.get_one(Location, payment.location_id)
