@@ -10,6 +10,8 @@ import pytest
 from connector.billing.agreements.contracts import Contract
 from connector.billing.collecting.charges import AttemptState, Charge, ChargeAttempt, Payment
 from connector.billing.invoices import Invoice, InvoiceStatus
+from connector.ledger.accounts import Account
+from connector.use_cases.books.verify_ledger import verify_ledger
 from connector.use_cases.collection.run_due import run_due
 from tests.support.away import away_for_three_months, by_due_date, debit_days, move_to
 from tests.support.practice import Practice
@@ -93,7 +95,7 @@ def test_all_missed_bank_debits_fall_on_business_days_of_their_own(practice: Pra
 
 @pytest.mark.parametrize("days", [1, 91])
 def test_one_leap_and_day_by_day_come_to_the_same_invoices(practice: Practice, days: int) -> None:
-    """Same numbers, dates and amounts, whether it ran every day or came back after three months."""
+    """Same numbers, dates, amounts and balances, whether it ran every day or came back after three months."""
     practice.set_policy(catch_up="all")
     practice.enrol("pm_card_visa")
     practice.charge()
@@ -110,6 +112,16 @@ def test_one_leap_and_day_by_day_come_to_the_same_invoices(practice: Practice, d
     assert {row.status for row in practice.all(Invoice)} == {InvoiceStatus.COMPLETED}
     practice.settle()
     practice.assert_all_written()
+    fee, platform = sum(row.fee_cents for row in practice.all(Payment)), 4 * 150
+    balances = verify_ledger(practice.context).balances
+    assert {account: cents for (account, _), cents in balances.items() if cents} == {
+        Account.MEMBERSHIP_INCOME: -4 * PRICE,
+        Account.BANK: 4 * PRICE - fee,
+        Account.PROCESSOR_FEES: fee,
+        Account.PLATFORM_FEES: platform - 4 * 9,
+        Account.GST_ON_FEES: 4 * 9,
+        Account.PLATFORM_PAYABLE: -platform,
+    }
 
 
 def test_debits_above_the_weeks_limit_wait_for_the_next_business_days(practice: Practice) -> None:

@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from connector.database.base import Instant
+from connector.database.migrations.guard import guard
 
 revision = "0003"
 down_revision = "0002"
@@ -50,24 +51,4 @@ def upgrade() -> None:
     op.create_index("ix_credit_note_invoice_id", "credit_note", ["invoice_id"])
     for table in ("contract", "payment_plan"):
         op.add_column(table, sa.Column("fee_bearer", sa.String(length=24)))
-    _guard()
-
-
-def _guard() -> None:
-    if op.get_bind().dialect.name == "sqlite":
-        for table in APPEND_ONLY:
-            for verb in ("UPDATE", "DELETE"):
-                op.execute(
-                    f"CREATE TRIGGER tr_{table}_no_{verb.lower()} BEFORE {verb} ON {table} "
-                    f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
-                )
-        return
-    for table in APPEND_ONLY:
-        op.execute(
-            f"CREATE TRIGGER tr_{table}_no_change BEFORE UPDATE OR DELETE ON {table} "
-            "FOR EACH ROW EXECUTE FUNCTION refuse_change()"
-        )
-        op.execute(
-            f"CREATE TRIGGER tr_{table}_no_truncate BEFORE TRUNCATE ON {table} "
-            "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
-        )
+    guard(APPEND_ONLY)
