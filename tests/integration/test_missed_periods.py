@@ -112,14 +112,15 @@ def test_one_leap_and_day_by_day_come_to_the_same_invoices(practice: Practice, d
     assert {row.status for row in practice.all(Invoice)} == {InvoiceStatus.COMPLETED}
     practice.settle()
     practice.assert_all_written()
-    fee, platform = sum(row.fee_cents for row in practice.all(Payment)), 4 * 150
-    balances = verify_ledger(practice.context).balances
-    assert {account: cents for (account, _), cents in balances.items() if cents} == {
+    fees, platform, gst = sum(row.fee_cents for row in practice.all(Payment)), 4 * 150, 4 * 9
+    balance = {account: cents for (account, _), cents in verify_ledger(practice.context).balances.items() if cents}
+    # How much of it Stripe has paid out already depends on when it was taken.
+    assert balance.pop(Account.BANK) + balance.pop(Account.PROCESSOR_CLEARING, 0) == 4 * PRICE - fees
+    assert balance == {
         Account.MEMBERSHIP_INCOME: -4 * PRICE,
-        Account.BANK: 4 * PRICE - fee,
-        Account.PROCESSOR_FEES: fee,
-        Account.PLATFORM_FEES: platform - 4 * 9,
-        Account.GST_ON_FEES: 4 * 9,
+        Account.PROCESSOR_FEES: fees,
+        Account.PLATFORM_FEES: platform - gst,
+        Account.GST_ON_FEES: gst,
         Account.PLATFORM_PAYABLE: -platform,
     }
 
