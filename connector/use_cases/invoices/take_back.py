@@ -42,12 +42,14 @@ def void(session: Session, invoice: Invoice, status: InvoiceStatus, day: date, n
 
 
 def credit_refund(
-    session: Session, location: Location, invoice: Invoice, returned: ReturnedPayment, now: datetime
+    session: Session, location: Location, invoice_id: str, returned: ReturnedPayment, now: datetime
 ) -> CreditNote | None:
     """What was given back on purpose is not asked for again: credit it. The return must have been flushed.
 
     None where the refund only gives back what nobody owed, e.g. the second payment of an invoice.
     """
+    # Locked, so that refunds of two payments of it at once do not both credit the same rest (PostgreSQL).
+    invoice = session.get_one(Invoice, invoice_id, with_for_update=True)
     if invoice.status in VOID:
         return None
     cents = min(returned.amount_cents, claimed(session, invoice) - max(0, kept(session, invoice)))

@@ -7,7 +7,6 @@ from datetime import date
 from connector import ids
 from connector.billing.clinics import Location
 from connector.billing.collecting.charges import RefundState, ReturnedPayment, ReturnKind
-from connector.billing.invoices import Invoice
 from connector.billing.members import MethodKind
 from connector.clock import business_date, day_bounds
 from connector.errors import DomainError
@@ -59,7 +58,7 @@ def record_bank_refund(
         )
         session.add_all([request, returned])
         session.flush()
-        credit_refund(session, location, session.get_one(Invoice, payment.invoice_id), returned, now)
+        credit_refund(session, location, payment.invoice_id, returned, now)
         post(session, [Booking(recipes.bank_refund(returned.id, amount), location.id, returned.business_date)], now)
         enqueue(session, reversals(session, payment, returned), now)
         remember_refund(session, payment, "Refund Recorded", request, now)

@@ -146,7 +146,7 @@ def _record(
         _reopen(session, context, location, payment)
         heed_dispute(session, location, payment, now)
     else:
-        credit_refund(session, location, session.get_one(Invoice, payment.invoice_id), returned, now)
+        credit_refund(session, location, payment.invoice_id, returned, now)
     enqueue(session, reversals(session, payment, returned), now)
     log.info("payment.returned", payment_id=payment.id, kind=report.kind.value, cents=report.amount.cents)
     return returned
