@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from connector.cli.context import actor, opened
+from connector.cli.filled import FILLED
 from connector.cli.output import console, json_option, print_json, visible
 from connector.errors import DomainError
 from connector.use_cases.transfer.export_everything import export_everything
@@ -19,7 +20,7 @@ BOTH = "This installation goes on charging: stop it before another one begins, e
 
 @click.command("export")
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--location", "slug", help="Short name of the only location to export; by default all.")
+@click.option("--location", "slug", type=FILLED, help="Short name of the only location to export; by default all.")
 @click.option("--and-stop", is_flag=True, help="End the billing here once the files are complete.")
 @click.option("--yes", is_flag=True, help="Do not ask before the billing ends; needed with --json.")
 @json_option

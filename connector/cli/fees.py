@@ -9,6 +9,7 @@ import click
 from connector.billing.prices.platform_fees import FeeCollection
 from connector.cli.context import actor, opened
 from connector.cli.dates import MONTH
+from connector.cli.filled import FILLED
 from connector.cli.output import dollars, json_option, print_json, print_table
 from connector.use_cases.practice.fee_statements import StatementShown, list_fee_months, make_fee_statement
 
@@ -50,12 +51,12 @@ def statement(month: datetime, slug: str, as_json: bool) -> None:
 
 
 @platform_fees.command("list")
-@click.option("--location", "slug", default="", help="Of this location only.")
+@click.option("--location", "slug", type=FILLED, help="Of this location only.")
 @json_option
-def list_all(slug: str, as_json: bool) -> None:
+def list_all(slug: str | None, as_json: bool) -> None:
     """List the months with their fees, newest first; those without a statement may still grow."""
     with opened() as context:
-        months = list_fee_months(context, slug)
+        months = list_fee_months(context, slug or "")
     if as_json:
         print_json(
             [

@@ -14,6 +14,7 @@ from connector.billing.intake.member_cells import FORMS, TEXTS
 from connector.billing.intake.member_file import COLUMNS as MEMBER_FILE
 from connector.billing.intake.payment_plan_file import COLUMNS as PLAN_FILE
 from connector.cli.context import opened, senders
+from connector.cli.filled import FILLED
 from connector.cli.output import console, json_option, print_json, print_table, visible
 from connector.errors import AccessDenied, EdgeError, NotSent
 from connector.use_cases.context import Context
@@ -39,11 +40,11 @@ def _columns(file: Columns, names: Sequence[str]) -> str:
 @click.command("import-members", epilog=_columns(MEMBER_FILE, (*TEXTS, *FORMS)))
 @click.argument("file", type=FILE)
 @click.option("--location", "slug", required=True, help="Short name of the location.")
-@click.option("--plan", default="", help="Membership plan of rows that name none.")
+@click.option("--plan", type=FILLED, help="Membership plan of rows that name none.")
 @click.option("--frequency", type=FREQUENCIES, default="monthly", show_default=True, help="For rows that name none.")
 @click.option("--no-invite", is_flag=True, help="Write to nobody: neither invite nor ask for balances.")
 @json_option
-def import_members(file: Path, slug: str, plan: str, frequency: str, no_invite: bool, as_json: bool) -> None:
+def import_members(file: Path, slug: str, plan: str | None, frequency: str, no_invite: bool, as_json: bool) -> None:
     """Import members from FILE (CSV). Bad rows are refused with line and reason; running it again changes nothing.
 
     A row with a customer and a payment method at Stripe goes on without any sign-up, from the day in next_due.
@@ -53,7 +54,7 @@ def import_members(file: Path, slug: str, plan: str, frequency: str, no_invite: 
             context,
             file,
             location_slug=slug,
-            plan_name=plan,
+            plan_name=plan or "",
             frequency=Frequency(frequency),
             invite=not no_invite,
             progress=_progress("rows read"),

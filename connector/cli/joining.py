@@ -10,6 +10,7 @@ import click
 
 from connector.billing.agreements.schedule import Frequency
 from connector.cli.context import actor, opened
+from connector.cli.filled import FILLED
 from connector.cli.output import json_option, print_json, visible
 from connector.use_cases.members.add_member import Joining, add_member
 from connector.use_cases.members.enrol_dependent import enrol_dependent
@@ -43,8 +44,8 @@ def person_options(command: F) -> F:
 @click.option("--frequency", type=click.Choice([one.value for one in Frequency]), default="monthly", show_default=True)
 @person_options
 @click.option("--start", type=DAY, help="Agreed first day; by default the day on which the member signs.")
-@click.option("--promo", default="", metavar="CODE", help="Promo code to redeem.")
-@click.option("--referred-by", default="", metavar="CONTRACT", help="Contract of the member who brought this one.")
+@click.option("--promo", type=FILLED, metavar="CODE", help="Promo code to redeem.")
+@click.option("--referred-by", type=FILLED, metavar="CONTRACT", help="Contract of the member who brought this one.")
 @click.option("--no-invite", is_flag=True, help="Do not ask the member to sign up.")
 @json_option
 def add(
@@ -52,15 +53,20 @@ def add(
     plan: str,
     frequency: str,
     start: datetime | None,
-    promo: str,
-    referred_by: str,
+    promo: str | None,
+    referred_by: str | None,
     no_invite: bool,
     as_json: bool,
     **person: Any,
 ) -> None:
     """Add a member with a pending contract, and invite them to sign it."""
     joining = Joining(
-        plan, Frequency(frequency), start.date() if start else None, promo, referred_by, invite=not no_invite
+        plan,
+        Frequency(frequency),
+        start.date() if start else None,
+        promo or "",
+        referred_by or "",
+        invite=not no_invite,
     )
     with opened() as context:
         added = add_member(context, slug, _details(person), joining, actor=actor())

@@ -8,6 +8,7 @@ import click
 
 from connector.billing.agreements.contracts import AgreementStatus
 from connector.cli.context import actor, opened
+from connector.cli.filled import FILLED
 from connector.cli.output import json_option, print_json
 from connector.errors import DomainError
 from connector.use_cases.members.cancel_membership import Consent, Leaving, cancel_membership, preview_cancel
@@ -39,13 +40,15 @@ def reactivate(contract_id: str, override: bool, as_json: bool) -> None:
 @click.argument("contract_id")
 @click.option("--override", is_flag=True, help="Cancel within a lock-in that blocks it; nothing is charged then.")
 @click.option("--cancel-dependents", is_flag=True, help="Cancel for the dependents, too.")
-@click.option("--promote", default="", metavar="MEMBER", help="Dependent who goes on as the others' account holder.")
+@click.option("--promote", type=FILLED, metavar="MEMBER", help="Dependent who goes on as the others' account holder.")
 @click.option("--yes", is_flag=True, help="Do not ask; needed with --json.")
 @json_option
-def cancel(contract_id: str, override: bool, cancel_dependents: bool, promote: str, yes: bool, as_json: bool) -> None:
+def cancel(
+    contract_id: str, override: bool, cancel_dependents: bool, promote: str | None, yes: bool, as_json: bool
+) -> None:
     """Cancel CONTRACT_ID for good, after showing what is owed."""
     with opened() as context:
-        consent = Consent(override, cancel_dependents, promote)
+        consent = Consent(override, cancel_dependents, promote or "")
         if not yes:
             terms = preview_cancel(context, contract_id, consent)
             sentence = f"{terms.reason} The last day is {terms.last_day:%d/%m/%Y}."

@@ -11,6 +11,7 @@ from connector.billing.agreements.instalment_terms import FREQUENCIES, PlanOffer
 from connector.billing.agreements.payment_plans import PaymentPlan
 from connector.billing.agreements.schedule import Frequency
 from connector.cli.context import actor, find_location, location_of_member, opened
+from connector.cli.filled import FILLED
 from connector.cli.output import confirm, dollars, json_option, print_json, print_table
 from connector.cli.payment_plan_templates import template
 from connector.money import Money
@@ -41,8 +42,8 @@ payment_plans.add_command(template)
 @click.option("--instalments", type=int, help="How many, of a personal plan.")
 @click.option("--frequency", type=FREQUENCY, default="monthly", show_default=True)
 @click.option("--first-due", type=DAY, help="Date of the first instalment of a personal plan.")
-@click.option("--deposit", help="Part of the total that is due on acceptance of a personal plan.")
-@click.option("--setup-fee", help="Due on acceptance of a personal plan, beside the total.")
+@click.option("--deposit", type=FILLED, help="Part of the total that is due on acceptance of a personal plan.")
+@click.option("--setup-fee", type=FILLED, help="Due on acceptance of a personal plan, beside the total.")
 @click.option("--description", default="", help="What it is for, on the invoices.")
 @json_option
 def propose(
@@ -71,8 +72,8 @@ def propose(
                 raise click.UsageError("A personal plan takes --total, --instalments, --frequency and --first-due.")
             wanted = PlanOffer(
                 total=Money.parse(total, currency),
-                deposit=Money.parse(deposit or "0", currency),
-                setup_fee=Money.parse(setup_fee or "0", currency),
+                deposit=Money.parse("0" if deposit is None else deposit, currency),
+                setup_fee=Money.parse("0" if setup_fee is None else setup_fee, currency),
                 count=instalments,
                 frequency=Frequency(frequency),
                 first_due=first_due.date(),

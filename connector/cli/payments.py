@@ -9,6 +9,7 @@ import click
 
 from connector.billing.collecting.charges import RefundRequest, RefundState
 from connector.cli.context import actor, find_location, opened
+from connector.cli.filled import FILLED
 from connector.cli.output import confirm, dollars, json_option, print_json, print_table
 from connector.errors import DomainError, EdgeError
 from connector.money import Money
@@ -100,7 +101,7 @@ def show(payment_id: str, as_json: bool) -> None:
 
 @payments.command("refund")
 @click.argument("payment_id")
-@click.option("--amount", default=None, help="E.g. 20.50; by default all that is left of it.")
+@click.option("--amount", type=FILLED, help="E.g. 20.50; by default all that is left of it.")
 @click.option("--reason", default="", help="For your own records.")
 @click.option("--yes", is_flag=True, help="Do not ask before the money goes.")
 @json_option
@@ -109,7 +110,7 @@ def refund(payment_id: str, amount: str | None, reason: str, yes: bool, as_json:
     with opened(stripe=True) as context:
         with context.database.read() as session:
             payment = find_payment(session, payment_id)
-            wanted = Money.parse(amount, payment.currency) if amount else None
+            wanted = None if amount is None else Money.parse(amount, payment.currency)
             sum_ = check_refund(session, payment, wanted, context.clock.now())
         if not yes:
             confirm(f"Give {sum_} of the payment {payment_id} back through Stripe?", as_json=as_json)

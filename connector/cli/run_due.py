@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from connector.cli.context import find_location, opened, senders
+from connector.cli.filled import FILLED
 from connector.cli.output import dollars, json_option, print_json, print_table, visible
 from connector.errors import DomainError
 from connector.rehearsal.actions import Action
@@ -22,7 +23,7 @@ from connector.use_cases.members.list_members import names_of
 
 
 @click.command()
-@click.option("--location", "slug", default=None, help="Only this location.")
+@click.option("--location", "slug", type=FILLED, help="Only this location.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done; nothing is changed and nobody is asked.")
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="With --dry-run: the last day to show, else today.")
 @click.option("--sweep", "sweeps", is_flag=True, help="First look through Stripe's lists for what its news missed.")
@@ -37,7 +38,7 @@ def run_due(slug: str | None, dry_run: bool, until: datetime | None, sweeps: boo
     if sweeps and dry_run:
         raise click.UsageError("A dry run asks nobody: leave --sweep out.")
     with opened(stripe=not dry_run) as context:
-        location_id = find_location(context, slug).id if slug else None
+        location_id = None if slug is None else find_location(context, slug).id
         if dry_run:
             rehearsal = _rehearsed(context, until.date() if until else None, location_id)
             _show(rehearsal, names_of(context, (action.member_id for action in rehearsal.actions)), as_json=as_json)

@@ -9,6 +9,7 @@ import click
 
 from connector.billing.staff import Role
 from connector.cli.context import actor, opened
+from connector.cli.filled import FILLED
 from connector.cli.output import json_option, print_json, print_table
 from connector.use_cases.practice import staff_users
 from connector.use_cases.practice.list_staff import list_staff
@@ -51,12 +52,12 @@ def add(
 
 
 @users.command("list")
-@click.option("--clinic", default="", help="Of this clinic only.")
+@click.option("--clinic", type=FILLED, help="Of this clinic only.")
 @json_option
-def list_all(clinic: str, as_json: bool) -> None:
+def list_all(clinic: str | None, as_json: bool) -> None:
     """List the team."""
     with opened() as context:
-        lines = list_staff(context, clinic)
+        lines = list_staff(context, clinic or "")
     if as_json:
         print_json([asdict(line) for line in lines])
         return

@@ -7,6 +7,7 @@ import sys
 import click
 
 from connector.cli.context import actor, find_location, opened
+from connector.cli.filled import FILLED
 from connector.cli.output import dollars, json_option, print_json, print_table, visible
 from connector.ledger.write_back import queue
 from connector.ledger.write_back.models import WriteBack
@@ -83,12 +84,12 @@ def show(write_back_id: str, as_json: bool) -> None:
 
 
 @write_backs.command("work")
-@click.option("--location", "slug", default=None, help="Only this location.")
+@click.option("--location", "slug", type=FILLED, help="Only this location.")
 @json_option
 def work(slug: str | None, as_json: bool) -> None:
     """Send and settle what is due now, as the daemon does by itself."""
     with opened() as context:
-        tallies = work_write_backs(context, find_location(context, slug).id if slug else None)
+        tallies = work_write_backs(context, None if slug is None else find_location(context, slug).id)
     if as_json:
         print_json(
             {name: {"sent": t.sent, "confirmed": t.confirmed, "problem": t.problem} for name, t in tallies.items()}

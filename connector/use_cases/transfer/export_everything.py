@@ -78,7 +78,7 @@ def export_everything(
             if stop:
                 refuse_behind(session, locations, now)
             before = standing(session, location_ids)
-            _write_tables(writer, session, locations[0] if slug else None)
+            _write_tables(writer, session, None if slug is None else locations[0])
             gone = exported(session, location_ids)
             for location in locations:
                 today = business_date(now, location.zone)
@@ -121,7 +121,7 @@ def _snapshot(context: Context) -> Iterator[Session]:
 
 
 def _locations(session: Session, slug: str | None) -> list[Location]:
-    if slug:
+    if slug is not None:
         return [location_by_slug(session, slug)]
     found = all_locations(session)
     if not found:
