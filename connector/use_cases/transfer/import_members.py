@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from connector.billing.agreements.contracts import AgreementStatus, Contract
 from connector.billing.agreements.schedule import Frequency
-from connector.billing.clinics import location_by_slug
+from connector.billing.clinics import LocationStatus, location_by_slug
 from connector.billing.intake.cells import BadCell
 from connector.billing.intake.csv_rows import RefusedRow
 from connector.billing.intake.member_cells import MemberFileRules, MemberRow, person_key
@@ -103,9 +103,15 @@ def import_members(
 
     `plan_name` and `frequency` are for rows that name none; `progress` is told the rows done after each batch.
     `invite`: whether members may be written to; the messages that ask for their balances are queued then.
-    Raises DomainError for an unknown location or plan, and for a file that cannot be read as a whole.
+    Raises DomainError for an unknown location or plan, for a file that cannot be read as a whole, and with `invite`
+    for a location where nobody can sign up now.
     """
     offer = _offer(context, location_slug, plan_name)
+    if invite and offer.location.status is not LocationStatus.ACTIVE:
+        raise DomainError(
+            f"The location {location_slug!r} takes no sign-ups and payments now, so nobody can be invited: import with "
+            f"--no-invite, or begin with `connector locations activate {location_slug}`."
+        )
     terms = {name: version.terms for name, (_, version) in offer.plans.items()}
     rules = MemberFileRules(
         offer.today,
