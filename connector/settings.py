@@ -8,20 +8,32 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import tomllib
 from datetime import datetime
 from decimal import Decimal
 from email.utils import getaddresses
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from connector.clock import as_utc
 from connector.errors import DomainError
+from connector.files import NotAnOrdinaryFile, open_ordinary
 
 STRIPE_API = "https://api.stripe.com"
+CONFIG_FILE = "connector.toml"
+"""Read when it is there; CONNECTOR_CONFIG names another one, which must be there."""
+CONFIG_MAX = 1_000_000
+"""Bytes; whatever is longer is no configuration."""
 
 _FAILPOINT = re.compile(r"[a-z_.*]+(:[1-9][0-9]{0,8})?", re.ASCII)
 
@@ -218,8 +230,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  (pydantic calls by name)
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        file = Path(os.environ.get("CONNECTOR_CONFIG", "connector.toml"))
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
+        return init_settings, env_settings, InitSettingsSource(settings_cls, _configured())
 
     @property
     def database_url(self) -> str:
@@ -229,6 +240,28 @@ class Settings(BaseSettings):
     def sandbox(self) -> bool:
         """True when Stripe is a sandbox on this machine and the key cannot be a live one."""
         return is_loopback(self.stripe.api_base) and "_live_" not in self.stripe.secret_key.get_secret_value()
+
+
+def _configured() -> dict[str, Any]:
+    """What the configuration file says. Raises DomainError for one that was named, or is there, and cannot be read."""
+    named = os.environ.get("CONNECTOR_CONFIG")
+    if named is None and not Path(CONFIG_FILE).exists():
+        return {}
+    try:
+        with open_ordinary(Path(CONFIG_FILE if named is None else named).expanduser()) as stream:
+            content = stream.read(CONFIG_MAX)
+    except (OSError, NotAnOrdinaryFile) as error:
+        reason = (error.strerror or "").lower() if isinstance(error, OSError) else "no ordinary file"
+        what = f"The file {CONFIG_FILE}" if named is None else "The file that CONNECTOR_CONFIG names"
+        raise DomainError(f"{what} cannot be read ({reason}): check its name and its permissions.") from None
+    try:
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except tomllib.TOMLDecodeError as error:
+        raise DomainError(f"The configuration file cannot be read: {str(error).rstrip('.')}.") from None
+    except UnicodeDecodeError:
+        raise DomainError("The configuration file cannot be read: save it as a text file in UTF-8.") from None
+    except (ValueError, RecursionError):
+        raise DomainError("The configuration file holds a number or a nesting beyond all limits: correct it.") from None
 
 
 def is_loopback(url: str) -> bool:
@@ -251,8 +284,12 @@ def load_settings(**overrides: object) -> Settings:
     except ValidationError as error:
         mistakes = (f"{'.'.join(map(str, item['loc']))}: {_plain(item['msg'])}" for item in error.errors())
         raise DomainError(f"The settings cannot be used. {'; '.join(mistakes)}.") from None
-    except ValueError as error:
-        raise DomainError(f"The configuration file cannot be read: {error}.") from None
+    except SettingsError as error:
+        section = "".join(re.findall(r'field "(\w+)"', str(error))).upper()
+        raise DomainError(
+            f"CONNECTOR_{section} cannot be read: give each setting of the section a variable of its own, named "
+            f"CONNECTOR_{section}__ and the name in config/connector.toml."
+        ) from None
     if settings.clock.now and not settings.sandbox:
         raise DomainError(
             "CONNECTOR_CLOCK__NOW works in sandbox mode only: unset it, "

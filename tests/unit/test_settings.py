@@ -63,6 +63,53 @@ def test_the_file_may_have_another_name(folder: Path, monkeypatch: pytest.Monkey
     assert load_settings().daemon.port == 3333
 
 
+@pytest.mark.parametrize("name", ["nowhere.toml", "folder", "", "~/nowhere/x.toml", os.devnull])
+def test_a_file_that_is_named_must_be_readable(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the defaults would hold in silence: another database, and nobody's Stripe account."""
+    (folder / "folder").mkdir()
+    monkeypatch.setenv("CONNECTOR_CONFIG", name)
+
+    sentence = refusal()
+
+    assert sentence.startswith("The file that CONNECTOR_CONFIG names cannot be read (")
+    assert sentence.endswith("): check its name and its permissions.")
+
+
+def test_a_folder_in_the_place_of_the_usual_file_is_told(folder: Path) -> None:
+    """Whoever made it meant something by it."""
+    (folder / "connector.toml").mkdir()
+
+    assert "The file connector.toml cannot be read" in refusal()
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"\xff\xfe", "The configuration file cannot be read: save it as a text file in UTF-8."),
+        (
+            b"a = " + b"[" * 100_000,
+            "The configuration file holds a number or a nesting beyond all limits: correct it.",
+        ),
+        (
+            b"data_dir = " + b"9" * 5_000,
+            "The configuration file holds a number or a nesting beyond all limits: correct it.",
+        ),
+    ],
+)
+def test_a_file_that_is_no_text_is_refused_in_our_own_words(folder: Path, content: bytes, sentence: str) -> None:
+    """No library's message about codecs or digits."""
+    (folder / "connector.toml").write_bytes(content)
+
+    assert refusal() == sentence
+
+
+def test_a_byte_order_mark_before_the_settings_is_no_mistake(folder: Path) -> None:
+    """Windows' editor writes one."""
+    configure(folder, "\ufeff[daemon]\nport = 1111\n")
+
+    assert load_settings().daemon.port == 1111
+
+
 def test_a_database_address_overrules_the_data_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     """As it is for a group of practices on PostgreSQL."""
     monkeypatch.setenv("CONNECTOR_DATABASE__URL", "postgresql://connector@db/smilepass")
@@ -77,7 +124,7 @@ def test_a_database_address_overrules_the_data_directory(monkeypatch: pytest.Mon
         ("CONNECTOR_STRPE__SECRET_KEY", SECRET, "CONNECTOR_STRPE__SECRET_KEY is not a setting"),
         ("connector_strpe__secret_key", SECRET, "is not a setting"),
         ("CONNECTOR_STRIPE__SECRT_KEY", SECRET, "stripe.secrt_key: Extra inputs are not permitted"),
-        ("CONNECTOR_STRIPE", SECRET, "stripe"),
+        ("CONNECTOR_STRIPE", SECRET, "CONNECTOR_STRIPE cannot be read: give each setting of the section a variable"),
         ("CONNECTOR_STRIPE__TIMEOUT_SECONDS", SECRET, "stripe.timeout_seconds: Input should be a valid number"),
         ("CONNECTOR_STRIPE__TIMEOUT_SECONDS", "81", "stripe.timeout_seconds"),
         ("CONNECTOR_DAEMON__PORT", "65536", "daemon.port"),
