@@ -20,6 +20,9 @@ from connector.use_cases.plans.list_plans import find_version, list_plans
 from connector.use_cases.practice.set_up_location import add_plan, prices_only
 
 DOCUMENT = click.Path(exists=True, dir_okay=False, path_type=Path)
+closed_option = click.option(
+    "--closed", is_flag=True, help="Also when its days of sign-up have passed: for members who are on it already."
+)
 
 
 @click.group()
@@ -50,15 +53,16 @@ def template(name: str, as_json: bool) -> None:
 @click.option(
     "--price", multiple=True, metavar="FREQUENCY=AMOUNT", help="E.g. monthly=29.90; repeat for each frequency."
 )
+@closed_option
 @json_option
-def add(name: str, slug: str, file: Path | None, price: tuple[str, ...], as_json: bool) -> None:
+def add(name: str, slug: str, file: Path | None, price: tuple[str, ...], closed: bool, as_json: bool) -> None:
     """Add the plan NAME."""
     if file and price:
         raise click.UsageError("Give --file or --price, not both: the document names the prices.")
     prices = dict(_price(text) for text in price)
     with opened() as context:
         terms = _terms_in(file) if file else prices_only(prices, find_location(context, slug).currency)
-        plan_id = add_plan(context, location_slug=slug, name=name, terms=terms, actor=actor())
+        plan_id = add_plan(context, location_slug=slug, name=name, terms=terms, actor=actor(), closed=closed)
     if as_json:
         print_json({"id": plan_id, "name": name})
     else:
@@ -89,11 +93,13 @@ def show(name: str, slug: str, version: int | None, toml: bool, as_json: bool) -
 @click.argument("name")
 @location_option
 @click.option("--file", required=True, type=DOCUMENT, help="The new terms; `show --toml` prints the old ones.")
+@closed_option
 @json_option
-def edit(name: str, slug: str, file: Path, as_json: bool) -> None:
+def edit(name: str, slug: str, file: Path, closed: bool, as_json: bool) -> None:
     """Give the plan NAME new terms; whoever has signed keeps the old ones until `migrate`."""
     with opened() as context:
-        made = edit_plan(context, location_slug=slug, name=name, terms=_terms_in(file), actor=actor())
+        terms = _terms_in(file)
+        made = edit_plan(context, location_slug=slug, name=name, terms=terms, actor=actor(), closed=closed)
     if as_json:
         print_json({"name": name, **asdict(made)})
         return

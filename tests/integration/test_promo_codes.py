@@ -31,7 +31,7 @@ from connector.use_cases.plans.promo_codes import (
     redeem,
 )
 from tests.support.book import Book, opened_book
-from tests.support.plan_changes import SLUG, STAFF, add, monthly, sign
+from tests.support.plan_changes import SLUG, STAFF, add, advance, monthly, sign
 from tests.support.postgres import PostgresServer
 from tests.support.practice import Practice
 
@@ -133,7 +133,9 @@ def test_a_code_that_cannot_be_used_is_refused_and_changes_nothing(
 ) -> None:
     """With one sentence that does not repeat it; the membership can be signed without."""
     ended, taken = rules.get("ended"), rules.get("taken")
+    advance(book, days=-1)
     make(book, **{name: value for name, value in rules.items() if name not in ("ended", "taken")})
+    advance(book, days=1)
     if ended:
         end_promo_code(book.context, location_slug=SLUG, code=CODE.lower(), actor=STAFF)
     if taken:
@@ -328,8 +330,10 @@ def test_a_use_whose_invoice_may_still_be_paid_is_not_given_back(
 
 def test_the_list_says_what_state_each_code_is_in(book: Book) -> None:
     """What has ended or is used up stays there."""
-    make(book, "LATER", opens=date(2026, 11, 22))
+    advance(book, days=-1)
     make(book, "EARLIER", closes=date(2026, 11, 20))
+    advance(book, days=1)
+    make(book, "LATER", opens=date(2026, 11, 22))
     make(book, "FULL", max_uses=1, plans=("Essential",))
     make(book, "OVER")
     enter(book, sign(book.context, active=False).id, "full")

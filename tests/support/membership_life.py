@@ -32,7 +32,7 @@ _TABLES = (Member, Contract, Cover, Invoice, ChargeAttempt, Referral, BenefitUse
 def sell(practice: Practice, name: str, **document: Any) -> str:
     """A plan of that name, 29.90 monthly unless told otherwise; returns the name."""
     terms = terms_of({"prices": {"monthly": 2990}, **document})
-    add_plan(practice.context, location_slug=practice.location.slug, name=name, terms=terms)
+    add_plan(practice.context, location_slug=practice.location.slug, name=name, terms=terms, closed=True)
     return name
 
 

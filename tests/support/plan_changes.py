@@ -50,7 +50,7 @@ def edit(context: Context, terms: PlanTerms, name: str = "Essential") -> PlanEdi
 
 
 def add(context: Context, name: str, terms: PlanTerms) -> str:
-    return add_plan(context, location_slug=SLUG, name=name, terms=terms, actor=STAFF)
+    return add_plan(context, location_slug=SLUG, name=name, terms=terms, actor=STAFF, closed=True)
 
 
 def sign(

@@ -8,11 +8,13 @@ from sqlalchemy.orm import Session
 
 from connector import ids
 from connector.billing.activity import remember
-from connector.billing.clinics import location_by_slug
+from connector.billing.clinics import Location, location_by_slug
 from connector.billing.offers.plan_terms import PlanTerms, changes
 from connector.billing.offers.plans import MembershipPlan, PlanVersion, offered_version, plan_by_name
+from connector.clock import business_date
 from connector.errors import DomainError
 from connector.use_cases.context import Context
+from connector.use_cases.plans.offer_plan import check_days
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +26,22 @@ class PlanEdit:
     """To the version before, one line each; empty when no member would notice any."""
 
 
-def edit_plan(context: Context, *, location_slug: str, name: str, terms: PlanTerms, actor: str) -> PlanEdit:
-    """Offer new terms from now on, as the plan's next version. Raises DomainError when they are the same as before."""
+def edit_plan(
+    context: Context, *, location_slug: str, name: str, terms: PlanTerms, actor: str, closed: bool = False
+) -> PlanEdit:
+    """Offer new terms from now on, as the plan's next version.
+
+    Raises DomainError when they are the same as before, and for new days of sign-up that cannot be meant; `closed`
+    allows days that have passed.
+    """
     now = context.clock.now()
     with context.database.unit_of_work() as session:
         plan = _locked(session, location_slug, name)
         before = offered_version(session, plan).terms
         if terms == before:
             raise DomainError(f"These are the terms of the plan {name!r} already: change something in the document.")
+        zone = session.get_one(Location, plan.location_id).zone
+        check_days(terms, business_date(now, zone), before, closed=closed)
         plan.version += 1
         edit = PlanEdit(plan.version, changes(before, terms))
         session.add(

@@ -10,12 +10,14 @@ from enum import StrEnum
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from connector.billing.agreements.asking import askable_day
 from connector.billing.agreements.contracts import Contract, Cover
 from connector.billing.agreements.schedule import Frequency
 from connector.billing.clinics import Location, location_by_slug
 from connector.billing.offers.plan_changes import PlanChange, PlanChangeStatus
 from connector.billing.offers.plan_terms import changes
 from connector.billing.offers.plans import MembershipPlan, PlanVersion, plan_by_name
+from connector.clock import business_date
 from connector.errors import DomainError
 from connector.money import Money
 from connector.use_cases.context import Context
@@ -89,7 +91,7 @@ def preview_migration(context: Context, migration: Migration) -> Preview:
 def migrate_plan(context: Context, migration: Migration, actor: str) -> list[Move]:
     """Announce the newest version to whoever has no answer open about it; returns what was announced.
 
-    Raises DomainError when the effective day leaves too little notice; then nothing is announced.
+    Raises DomainError when the effective day leaves too little notice, or is absurdly late; then nothing is announced.
     """
     now = context.clock.now()
     announced = []
@@ -169,4 +171,6 @@ def _effective(location: Location, migration: Migration, now: datetime) -> date:
     if migration.effective is not None and migration.effective < earliest:
         days = location.policy.change_notice_days
         raise DomainError(f"Members are told {days} days before a change: choose {earliest:%d/%m/%Y} or a later day.")
+    if migration.effective is not None:
+        askable_day("The first day of the change", migration.effective, business_date(now, location.zone))
     return migration.effective or earliest

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from connector import ids
 from connector.billing.activity import remember
+from connector.billing.agreements.asking import askable_day
 from connector.billing.agreements.contracts import Contract, Cover
 from connector.billing.clinics import Location, location_by_slug
 from connector.billing.intake.card_numbers import without_card_number
@@ -77,6 +78,7 @@ def add_promo_code(
     try:
         with context.database.unit_of_work() as session:
             location = location_by_slug(session, location_slug)
+            _check_days(terms, business_date(now, location.zone))
             promo = PromoCode(
                 id=ids.new_id("prm"),
                 location_id=location.id,
@@ -98,6 +100,12 @@ def add_promo_code(
     except IntegrityError:
         raise DomainError("The location has this promo code already: choose another one.") from None
     return promo.id
+
+
+def _check_days(terms: PromoTerms, today: date) -> None:
+    for what, day in (("first", terms.opens), ("last", terms.closes)):
+        if day is not None:
+            askable_day(f"The {what} day of a promo code", day, today)
 
 
 def end_promo_code(context: Context, *, location_slug: str, code: str, actor: str) -> None:

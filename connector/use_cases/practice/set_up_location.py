@@ -17,12 +17,13 @@ from connector.billing.intake.member_cells import NO_PLAN
 from connector.billing.offers.plan_files import STARTERS, starter
 from connector.billing.offers.plan_terms import PlanTerms, terms_of
 from connector.billing.offers.plans import MembershipPlan, PlanVersion
-from connector.clock import zone
+from connector.clock import business_date, zone
 from connector.errors import DomainError
 from connector.money import Money, known_currency
 from connector.pms_adapters.port import ConnectionContext
 from connector.pms_adapters.registry import adapter
 from connector.use_cases.context import Context
+from connector.use_cases.plans.offer_plan import check_days
 
 SETUP = "connector"
 """The author of the plans that every new location starts with, so that members can be imported at once."""
@@ -82,8 +83,10 @@ def add_location(
     return location_id
 
 
-def add_plan(context: Context, *, location_slug: str, name: str, terms: PlanTerms, actor: str = SETUP) -> str:
-    """Add a membership plan; returns its id.
+def add_plan(
+    context: Context, *, location_slug: str, name: str, terms: PlanTerms, actor: str = SETUP, closed: bool = False
+) -> str:
+    """Add a membership plan; returns its id. `closed` allows one whose days of sign-up have passed.
 
     Raises DomainError when the location has one of that name already, whatever its capital and small letters.
     """
@@ -92,6 +95,7 @@ def add_plan(context: Context, *, location_slug: str, name: str, terms: PlanTerm
         raise DomainError(f"A plan cannot be named {NO_PLAN!r}: lists of members mean by it that there is no plan.")
     with context.database.unit_of_work() as session:
         location = location_by_slug(session, location_slug)
+        check_days(terms, business_date(context.clock.now(), location.zone), closed=closed)
         # Whoever adds a plan waits here, so that two do not find the same name free.
         session.refresh(location, with_for_update=True)
         for taken in session.scalars(select(MembershipPlan.name).where(MembershipPlan.location_id == location.id)):

@@ -210,6 +210,7 @@ TO GO ON ELSEWHERE, with the same account at Stripe
 2. Add each plan: connector plans add NAME --location SLUG --file plans/NN-name.toml
    The first line of each document is the name of the plan. Where the location has a plan of that name already, as
    each new one has its starter plans, give it these terms: connector plans edit NAME --location SLUG --file ...
+   Add --closed for a plan that nobody can join any more, because its days of sign-up have passed.
 3. connector import-members members.csv --location SLUG --no-invite
 4. connector import-payment-plans payment-plans.csv --location SLUG
 5. Settle what by-hand.csv lists, and link the members to their patients.
