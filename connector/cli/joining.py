@@ -12,6 +12,7 @@ from connector.billing.agreements.schedule import Frequency
 from connector.cli.context import actor, opened
 from connector.cli.filled import FILLED
 from connector.cli.output import json_option, print_json, visible
+from connector.errors import DomainError
 from connector.use_cases.members.add_member import Joining, add_member
 from connector.use_cases.members.enrol_dependent import enrol_dependent
 from connector.use_cases.members.leave_household import drop_dependent, promote_dependent
@@ -141,7 +142,7 @@ def refer(contract_id: str, referred: str, campaign: str, as_json: bool) -> None
 @click.argument("contract_id")
 @click.argument("member_id")
 @click.option("--plan", required=True, help="The plan to change to.")
-@click.option("--yes", is_flag=True, help="Do not ask; with --json nothing is ever asked.")
+@click.option("--yes", is_flag=True, help="Do not ask; needed with --json.")
 @json_option
 def change(contract_id: str, member_id: str, plan: str, yes: bool, as_json: bool) -> None:
     """Change the plan of MEMBER_ID on CONTRACT_ID from a due date on, after showing what changes.
@@ -150,12 +151,15 @@ def change(contract_id: str, member_id: str, plan: str, yes: bool, as_json: bool
     """
     with opened() as context:
         preview = preview_change(context, contract_id, member_id, plan)
+        terms = f"From {preview.effective_on:%d/%m/%Y}: {preview.new_price} instead of {preview.old_price}."
+        if as_json and not yes:
+            raise DomainError(f"{terms} Repeat with --yes to change the plan.")
         if not as_json:
             for difference in preview.differences:
                 click.echo(f"  {visible(difference)}")
-            click.echo(f"From {preview.effective_on:%d/%m/%Y}: {preview.new_price} instead of {preview.old_price}.")
-            if not yes:
-                click.confirm("Change the plan?", abort=True)
+            click.echo(terms)
+        if not yes:
+            click.confirm("Change the plan?", abort=True)
         change_id = change_plan(context, contract_id, member_id, plan, actor())
     if as_json:
         print_json(

@@ -137,7 +137,7 @@ def dollars(cents: int) -> str:
 def confirm(question: str, *, as_json: bool) -> None:
     """Ask before something that cannot be taken back. Raises DomainError where nobody can be asked; Abort on a no."""
     if as_json:
-        raise DomainError("With --json nobody can be asked: add --yes.")
+        raise DomainError(f"{question} With --json nobody can be asked: add --yes.")
     click.confirm(visible(question), abort=True)
 
 
