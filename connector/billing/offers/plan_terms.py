@@ -229,7 +229,8 @@ def terms_of(document: Mapping[str, Any]) -> PlanTerms:
         raise DomainError(f"{_field(mistake['loc'])} {reason}.".strip()) from None
     # Only here and not in the model: what is kept must stay readable, whatever its digits may add up to.
     texts = [terms.description, terms.terms, *(discount.note for discount in terms.discounts.values())]
-    without_card_number(*texts, *(text for benefit in terms.benefits for text in (benefit.title, benefit.terms)))
+    of_benefits = ((benefit.title, benefit.terms, *benefit.procedure_codes) for benefit in terms.benefits)
+    without_card_number(*texts, *(text for several in of_benefits for text in several))
     return terms
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from connector.billing.activity import remember
 from connector.billing.agreements.contracts import AgreementStatus, Contract, Cover
+from connector.billing.intake.card_numbers import without_card_number
 from connector.billing.prices.discounts import Referral
 from connector.errors import DomainError
 from connector.use_cases.context import Context
@@ -32,6 +33,7 @@ def record_referral(
     referred, _ = contract_for(session, referred_id)
     if len(campaign) > CAMPAIGN_MAX or not campaign.isprintable():
         raise DomainError(f"The name of a campaign is one line of at most {CAMPAIGN_MAX} characters: shorten it.")
+    without_card_number(campaign)
     _check(session, referrer, referred)
     session.add(
         Referral(referred_contract_id=referred_id, referrer_contract_id=referrer_id, campaign=campaign, created_at=now)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from connector import ids
 from connector.billing.activity import remember
 from connector.billing.clinics import Location
+from connector.billing.intake.card_numbers import without_card_number
 from connector.billing.members import Member
 from connector.billing.offers.benefit_uses import BenefitUse
 from connector.billing.offers.benefits import BenefitState
@@ -41,6 +42,7 @@ def use_benefit(
     now, code = context.clock.now(), code.strip().upper()
     if not 1 <= quantity <= QUANTITY_MAX or not _CODE.fullmatch(code):
         raise DomainError(f"A use is of 1 to {QUANTITY_MAX} of a procedure code such as 012: correct it.")
+    without_card_number(code)
     with context.database.unit_of_work() as session:
         location = _location(session, member_id)
         today = business_date(now, location.zone)

@@ -15,6 +15,7 @@ from connector.billing.agreements.instalment_terms import checked_template
 from connector.billing.agreements.payment_plans import PaymentPlanTemplate
 from connector.billing.agreements.schedule import Frequency
 from connector.billing.clinics import Location
+from connector.billing.intake.card_numbers import without_card_number
 from connector.errors import DomainError
 from connector.money import Money
 from connector.use_cases.context import Context
@@ -43,6 +44,7 @@ def add_template(
     name, now = name.strip(), context.clock.now()
     if not name or len(name) > NAME_MAX or not name.isprintable():
         raise DomainError(f"The name of a template is one line of at most {NAME_MAX} printable characters.")
+    without_card_number(name)
     template = PaymentPlanTemplate(
         id=ids.new_id("ppt"),
         location_id=location.id,

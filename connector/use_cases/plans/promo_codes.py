@@ -73,7 +73,7 @@ def add_promo_code(
     """Add a code, for the named plans or for all; returns its id. Raises DomainError, and then adds nothing."""
     if len(campaign) > CAMPAIGN_MAX or (campaign and not campaign.isprintable()):
         raise DomainError(f"A campaign is one line of at most {CAMPAIGN_MAX} printable characters: shorten it.")
-    without_card_number(campaign)
+    without_card_number(terms.code, campaign)
     now = context.clock.now()
     try:
         with context.database.unit_of_work() as session:

@@ -48,11 +48,13 @@ def email(text: str) -> str:
     address = text.strip().lower()
     if address and (len(address) > 254 or ".." in address or not _EMAIL.fullmatch(address)):
         raise DomainError("This is not an e-mail address: correct it.")
+    without_card_number(address)
     return address
 
 
 def phone(text: str) -> str:
     """The number in E.164, Australian unless it says otherwise; may be empty. Raises DomainError."""
+    without_card_number(text)
     try:
         return phone_number(text.strip()) if text.strip() else ""
     except BadCell as error:

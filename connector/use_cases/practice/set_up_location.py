@@ -50,6 +50,7 @@ def add_location(
     """
     if not slug or not slug.replace("-", "").isalnum() or not slug.isascii() or slug != slug.lower():
         raise DomainError(f"{slug!r} cannot be a short name: use lower-case letters, digits and hyphens.")
+    without_card_number(slug)
     name = _named("location", name)
     clinic = _named("clinic", clinic or name)
     zone(timezone)
