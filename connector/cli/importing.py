@@ -15,13 +15,14 @@ from connector.billing.intake.member_file import COLUMNS as MEMBER_FILE
 from connector.billing.intake.payment_plan_file import COLUMNS as PLAN_FILE
 from connector.cli.context import opened, senders
 from connector.cli.filled import FILLED
-from connector.cli.output import console, json_option, print_json, print_table, visible
+from connector.cli.output import console, fail, json_option, print_json, print_table, visible
 from connector.errors import AccessDenied, EdgeError, NotSent
 from connector.use_cases.context import Context
 from connector.use_cases.members.adopt_method import adopt_method
 from connector.use_cases.messages.send_invitations import InvitationReport, send_invitations
 from connector.use_cases.transfer.import_members import ImportReport
 from connector.use_cases.transfer.import_members import import_members as load_members
+from connector.use_cases.transfer.import_payment_plans import PlanImportReport
 from connector.use_cases.transfer.import_payment_plans import import_payment_plans as load_payment_plans
 
 FREQUENCIES = click.Choice([frequency.value for frequency in Frequency])
@@ -47,6 +48,8 @@ def _columns(file: Columns, names: Sequence[str]) -> str:
 def import_members(file: Path, slug: str, plan: str | None, frequency: str, no_invite: bool, as_json: bool) -> None:
     """Import members from FILE (CSV). Bad rows are refused with line and reason; running it again changes nothing.
 
+    It ends with exit code 1 when a row was refused; the good rows are in all the same.
+
     A row with a customer and a payment method at Stripe goes on without any sign-up, from the day in next_due.
     """
     with opened() as context:
@@ -68,8 +71,7 @@ def import_members(file: Path, slug: str, plan: str | None, frequency: str, no_i
         _show(report, adopted, invitations)
         for problem in problems:
             click.echo(f"Problem: {visible(problem)}", err=True)
-    if problems:
-        sys.exit(1)
+    _end(report.refusals, problems, as_json=as_json)
 
 
 @click.command("import-payment-plans", epilog=_columns(PLAN_FILE, sorted(PLAN_FILE.known)))
@@ -79,7 +81,8 @@ def import_members(file: Path, slug: str, plan: str | None, frequency: str, no_i
 def import_payment_plans(file: Path, slug: str, as_json: bool) -> None:
     """Import payment plans from FILE (CSV): what is left of each goes on here. Import the members first.
 
-    Bad rows are refused with line and reason; running it again changes nothing.
+    Bad rows are refused with line and reason; running it again changes nothing. It ends with exit code 1 when a row was
+    refused; the good rows are in all the same.
     """
     with opened() as context:
         report = load_payment_plans(context, file, location_slug=slug, progress=_progress("rows read"))
@@ -87,11 +90,9 @@ def import_payment_plans(file: Path, slug: str, as_json: bool) -> None:
         without = [{"line": line, "member_id": member_id} for line, member_id in report.without_method]
         counts = {"imported": report.imported, "unchanged": report.unchanged, "refused": len(report.refusals)}
         print_json({**counts, "refusals": _rows(report.refusals), "without_method": without})
-        return
-    click.echo(f"{report.imported} imported, {report.unchanged} unchanged, {len(report.refusals)} refused.")
-    _show_refusals(report.refusals)
-    for line, member_id in report.without_method[:SHOWN]:
-        click.echo(f"Line {line}: the payer {member_id} has no payment method yet, so nobody can be charged.")
+    else:
+        _show_plans(report)
+    _end(report.refusals, as_json=as_json)
 
 
 def _adopt(context: Context, report: ImportReport) -> tuple[int, list[str]]:
@@ -167,6 +168,22 @@ def _show(report: ImportReport, adopted: int, invitations: InvitationReport) -> 
             f"{len(report.not_asked)} balances are not asked for yet: send their links with "
             "`connector patient-links send`; `connector payment-requests list` shows their ids."
         )
+
+
+def _show_plans(report: PlanImportReport) -> None:
+    click.echo(f"{report.imported} imported, {report.unchanged} unchanged, {len(report.refusals)} refused.")
+    _show_refusals(report.refusals)
+    for line, member_id in report.without_method[:SHOWN]:
+        click.echo(f"Line {line}: the payer {member_id} has no payment method yet, so nobody can be charged.")
+
+
+def _end(refusals: Sequence[RefusedRow], problems: Sequence[str] = (), *, as_json: bool) -> None:
+    """What was refused or went wrong a script must notice, too; the report is printed by then, and is the document."""
+    if refusals and not as_json:
+        rows = "1 row was" if len(refusals) == 1 else f"{len(refusals)} rows were"
+        fail(f"{rows} refused: correct the file and import it again, which leaves what is in as it is.", as_json=False)
+    if refusals or problems:
+        sys.exit(1)
 
 
 def _show_refusals(refusals: Sequence[RefusedRow]) -> None:

@@ -16,6 +16,7 @@ from tests.support.practice import Practice
 
 HERE = ("--location", "leura")
 MIA = "person:mia"
+SENTENCE = "Error: 1 row was refused: correct the file and import it again, which leaves what is in as it is.\n"
 
 
 @pytest.fixture
@@ -68,3 +69,42 @@ def test_nobody_is_invited_when_the_location_is_paused_meanwhile(practice: Pract
         "The location 'leura' takes no sign-ups and payments now: begin with `connector locations activate leura`."
     ]
     assert (again.sent, again.problems) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("rows", "code"), [(["Ada,Lee,ada@example.com"], 0), (["Ada,Lee,ada@example.com", ",Lee,"], 1)]
+)
+def test_an_import_with_a_refused_row_ends_with_exit_code_1(
+    practice: Practice, folder: Path, rows: list[str], code: int
+) -> None:
+    """The good rows are in, the report is printed, and the sentence says what to do."""
+    importing = list_of(folder, *rows)
+
+    spoken = command(practice, *importing)
+    machine = command(practice, *importing, "--json")
+
+    refused = len(rows) - 1
+    assert (spoken.code, machine.code, machine.err) == (code, code, "")
+    assert spoken.out.startswith(f"1 imported, 0 unchanged, {refused} refused.\n")
+    assert spoken.err == (SENTENCE if refused else "")
+    assert (machine.document["unchanged"], machine.document["refused"]) == (1, refused)
+    assert len(practice.all(Member)) == 1
+
+
+@pytest.mark.parametrize(("refused", "code"), [(False, 0), (True, 1)])
+def test_an_import_of_payment_plans_ends_in_the_same_way(
+    practice: Practice, folder: Path, refused: bool, code: int
+) -> None:
+    """Nobody has to read the report to know that something is missing."""
+    practice.enrol(linked=False)
+    file = folder / "plans.csv"
+    header = "id,member,total,instalments_left,frequency,next_due"
+    rows = ["P1,M-0,90.00,3,monthly,2026-10-01", *(["P2,M-9,90.00,3,monthly,2026-10-01"] if refused else [])]
+    file.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+
+    spoken = command(practice, "import-payment-plans", str(file), *HERE)
+    machine = command(practice, "import-payment-plans", str(file), *HERE, "--json")
+
+    assert (spoken.code, machine.code, machine.err) == (code, code, "")
+    assert spoken.err == (SENTENCE if refused else "")
+    assert machine.document["unchanged"] == 1

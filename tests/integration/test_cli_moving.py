@@ -129,5 +129,8 @@ def test_a_corrected_file_is_answered_line_by_line(old: Installation, tmp_path: 
 
     assert "Line 2: given_name and family_name differ from what is stored: nothing was changed." in compared.out
     assert "Adeline" not in compared.out + compared.err
+    assert compared.code == 0
     assert "0 imported, 0 unchanged, 2 refused." in refused.out
+    assert refused.code == 1
+    assert "2 rows were refused: correct the file and import it again" in refused.err
     assert "import the members first" in " ".join(refused.out.split())

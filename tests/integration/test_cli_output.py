@@ -214,9 +214,11 @@ def test_an_import_names_bad_rows_by_line_and_can_be_repeated(pair: Outside, tmp
         stream.write("Bea,Canary,1988-13-39,1 Canary Street,Leura,NSW,2780,bea@canary.example\n")
     command = ("import-members", str(file), "--location", SLUG, "--plan", "Essential")
 
-    first, second = installation.json(*command), installation.json(*command)
+    ended = [installation.run(*command, "--json") for _ in range(2)]
+    first, second = (done.document for done in ended)
     table = installation.run(*command)
 
+    assert [(done.code, done.err) for done in ended] == [(1, "")] * 2
     assert (first["imported"], first["unchanged"], first["refused"]) == (2, 0, 2)
     assert (second["imported"], second["unchanged"], second["refused"]) == (0, 2, 2)
     assert [refusal["line"] for refusal in second["refusals"]] == [4, 5]
