@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -28,6 +29,7 @@ from pydantic_settings import (
 from connector.clock import as_utc
 from connector.errors import DomainError
 from connector.files import NotAnOrdinaryFile, open_ordinary
+from connector.phrases import phrase
 
 STRIPE_API = "https://api.stripe.com"
 CONFIG_FILE = "connector.toml"
@@ -35,6 +37,13 @@ CONFIG_FILE = "connector.toml"
 CONFIG_MAX = 1_000_000
 """Bytes; whatever is longer is no configuration."""
 
+_PHRASES = {
+    "extra_forbidden": "is not a setting: check its spelling against config/connector.toml",
+    "string_pattern_mismatch": "does not have the form that config/connector.toml describes",
+    "model_type": "has parts of its own: give each of them by its name",
+    "dict_type": "has parts of its own: give each of them by its name",
+}
+"""What is said of settings otherwise than everywhere."""
 _FAILPOINT = re.compile(r"[a-z_.*]+(:[1-9][0-9]{0,8})?", re.ASCII)
 
 
@@ -282,8 +291,7 @@ def load_settings(**overrides: object) -> Settings:
     try:
         settings = Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
-        mistakes = (f"{'.'.join(map(str, item['loc']))}: {_plain(item['msg'])}" for item in error.errors())
-        raise DomainError(f"The settings cannot be used. {'; '.join(mistakes)}.") from None
+        raise DomainError(f"The settings cannot be used. {'; '.join(map(_mistake, error.errors()))}.") from None
     except SettingsError as error:
         section = "".join(re.findall(r'field "(\w+)"', str(error))).upper()
         raise DomainError(
@@ -298,6 +306,12 @@ def load_settings(**overrides: object) -> Settings:
     _check_stripe(settings.stripe)
     _check_failpoint(settings)
     return settings
+
+
+def _mistake(item: ErrorDetails) -> str:
+    """Which setting, and what is wrong with it."""
+    name = ".".join(map(str, item["loc"]))
+    return f"{name}{':' if item['type'] == 'value_error' else ''} {phrase(item, _PHRASES)}"
 
 
 def _check_stripe(stripe: StripeSettings) -> None:
@@ -328,11 +342,6 @@ def _check_failpoint(settings: Settings) -> None:
         raise DomainError("CONNECTOR_FAILPOINT works in sandbox mode only: unset it.")
     if wanted and not _FAILPOINT.fullmatch(wanted):
         raise DomainError("CONNECTOR_FAILPOINT is a name or name:n, such as commit.after:3: correct it, or unset it.")
-
-
-def _plain(message: str) -> str:
-    """A message of pydantic as a part of our sentence."""
-    return message.removeprefix("Value error, ").rstrip(".")
 
 
 def _check_names() -> None:

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from connector.errors import DomainError
+from connector.phrases import phrase
 
 
 class CatchUp(StrEnum):
@@ -137,9 +138,11 @@ def policy_of(stored: Mapping[str, Any]) -> BillingPolicy:
         return BillingPolicy.model_validate(dict(stored))
     except ValidationError as error:
         mistake = error.errors()[0]
-        name = ".".join(str(part) for part in mistake["loc"]) or "The settings"
-        reason = mistake["msg"].removeprefix("Value error, ").rstrip(".")
-        raise DomainError(f"{name} cannot be set so: {reason}. See docs/billing.md for what is allowed.") from None
+        # Of a list only its name: which of its parts is wrong is seen at once.
+        name = str(mistake["loc"][0]) if mistake["loc"] else "The settings"
+        raise DomainError(
+            f"{name} cannot be set so: {phrase(mistake)}. See docs/billing.md for what is allowed."
+        ) from None
 
 
 def changed(stored: Mapping[str, Any], changes: Mapping[str, str]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-from sqlalchemy import make_url, select
+from sqlalchemy import select
 
 from connector.billing.clinics import Location, location_by_slug
 from connector.billing.members import Member
@@ -15,6 +15,7 @@ from connector.cli.account import account_name
 from connector.cli.output import visible
 from connector.clock import Clock
 from connector.daemon.application import application
+from connector.database.engine import database_address
 from connector.errors import DomainError
 from connector.logs import configure
 from connector.messaging.mailer import Mailer
@@ -52,7 +53,7 @@ def require_key(settings: Settings) -> None:
 
 def _require_database(settings: Settings) -> None:
     """A mistyped or forgotten folder must not become a second, empty installation."""
-    url = make_url(settings.database_url)
+    url = database_address(settings.database_url)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
         raise DomainError(
             f"There is no database {url.database}: go to the folder of your installation, set CONNECTOR_DATA_DIR, "

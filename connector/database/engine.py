@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import URL, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, OperationalError
@@ -34,10 +34,7 @@ class Database:
     """The practice's own state. Opened once per process and shared by its threads."""
 
     def __init__(self, url: str) -> None:
-        try:
-            self.url = make_url(url)
-        except (ArgumentError, ValueError):
-            raise DomainError("CONNECTOR_DATABASE__URL is no address of a database: check how it is written.") from None
+        self.url = database_address(url)
         if self.path is not None:
             private_folder(self.path.parent)
             # SQLite gives its log files the rights of the database.
@@ -94,6 +91,14 @@ class Database:
     def close(self) -> None:
         self._writer.dispose()
         self._reader.dispose()
+
+
+def database_address(url: str) -> URL:
+    """The parts of a database's address. Raises DomainError for what is none, without showing it."""
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError):
+        raise DomainError("CONNECTOR_DATABASE__URL is no address of a database: check how it is written.") from None
 
 
 def sqlite_version() -> str:

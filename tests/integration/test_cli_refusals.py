@@ -107,11 +107,15 @@ def test_wrong_usage_ends_with_exit_code_2_and_a_hint(
     [
         ({"STRPE__SECRET_KEY": "sk_test_canary"}, "CONNECTOR_STRPE__SECRET_KEY is not a setting: check its spelling"),
         ({"DAEMON__PROT": "8000"}, "daemon.prot"),
-        ({"DAEMON__PORT": "99999999"}, "daemon.port: Input should be less than or equal to 65535."),
+        ({"DAEMON__PORT": "99999999"}, "daemon.port must be at most 65535."),
         ({"CLOCK__NOW": "2026-03-02T06:00:00"}, "clock.now: An instant needs a time zone, e.g. 2026-11-21T09:00"),
         ({"STRIPE__API_BASE": "https://api.stripe.com"}, "CONNECTOR_CLOCK__NOW works in sandbox mode only: unset it"),
         ({"STRIPE__SECRET_KEY": "sk_live_canary"}, "CONNECTOR_CLOCK__NOW works in sandbox mode only: unset it"),
         ({"DATABASE__URL": "mysql://localhost/x"}, "must be SQLite or PostgreSQL: check CONNECTOR_DATABASE__URL"),
+        (
+            {"DATABASE__URL": "nonsense"},
+            "CONNECTOR_DATABASE__URL is no address of a database: check how it is written.",
+        ),
         ({"CONFIG": "broken.toml"}, "The configuration file cannot be read"),
     ],
 )

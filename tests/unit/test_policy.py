@@ -29,7 +29,13 @@ def test_an_empty_text_restores_the_default_and_none_empties_a_list() -> None:
     ("changes", "words"),
     [
         ({"catch_ups": "all"}, "'catch_ups' is not a setting"),
-        ({"catch_up": "maybe"}, "catch_up cannot be set so"),
+        ({"catch_up": "maybe"}, "catch_up cannot be set so: must be one of 'all', 'latest' or 'ask'. See"),
+        (
+            {"card_retry_days": "3,soon"},
+            "card_retry_days cannot be set so: must be a whole number. See docs/billing.md",
+        ),
+        ({"send_from_hour": "25"}, "send_from_hour cannot be set so: must be at most 24."),
+        ({"becs_week_limit_cents": "9" * 5_000}, "becs_week_limit_cents cannot be set so: must be a smaller number."),
         ({"dependent_discount_percent": "101"}, "dependent_discount_percent cannot be set so"),
         ({"dependent_discount_percent": "9.999"}, "dependent_discount_percent cannot be set so"),
         ({"becs_week_limit_cents": "-1"}, "becs_week_limit_cents cannot be set so"),

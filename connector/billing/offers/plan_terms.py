@@ -30,6 +30,7 @@ from connector.billing.intake.card_numbers import without_card_number
 from connector.billing.policy import Percent
 from connector.errors import DomainError
 from connector.money import CENTS_MAX
+from connector.phrases import phrase
 
 
 class TaxCode(StrEnum):
@@ -191,26 +192,11 @@ class PlanTerms(_Terms):
 
 
 _PHRASES = {
-    "missing": "must be filled in",
     "extra_forbidden": "is not a setting of a plan: remove it or check its spelling",
-    "enum": "must be one of {expected}",
-    "string_type": "must be a text",
-    "string_too_short": "must be filled in",
-    "string_too_long": "is too long: shorten it to {max_length} characters",
     "string_pattern_mismatch": "must be 1 to 15 letters, digits or points",
     "too_short": "are missing: give at least one, e.g. monthly",
-    "too_long": "are too many: at most {max_length} are allowed",
-    "int_type": "must be a whole number",
-    "bool_type": "must be true or false",
-    "date_type": "must be a date like 2027-01-31",
-    "greater_than": "must be above {gt}",
-    "greater_than_equal": "must be at least {ge}",
-    "less_than_equal": "must be at most {le}",
-    "decimal_max_places": "must not have more than {decimal_places} decimals",
-    "decimal_parsing": "must be a number",
-    "decimal_type": "must be a number",
-    "finite_number": "must be a number",
 }
+"""What is said otherwise than everywhere."""
 
 
 def terms_of(document: Mapping[str, Any]) -> PlanTerms:
@@ -222,11 +208,7 @@ def terms_of(document: Mapping[str, Any]) -> PlanTerms:
         terms = PlanTerms.model_validate(dict(document))
     except ValidationError as error:
         mistake = error.errors(include_url=False)[0]
-        reason = mistake["msg"].removeprefix("Value error, ")
-        if mistake["type"] != "value_error":
-            reason = _PHRASES.get(mistake["type"], "does not have the form that is expected here")
-            reason = reason.format_map(mistake.get("ctx", {}))
-        raise DomainError(f"{_field(mistake['loc'])} {reason}.".strip()) from None
+        raise DomainError(f"{_field(mistake['loc'])} {phrase(mistake, _PHRASES)}.".strip()) from None
     # Only here and not in the model: what is kept must stay readable, whatever its digits may add up to.
     texts = [terms.description, terms.terms, *(discount.note for discount in terms.discounts.values())]
     of_benefits = ((benefit.title, benefit.terms, *benefit.procedure_codes) for benefit in terms.benefits)
