@@ -52,12 +52,19 @@ def require_key(settings: Settings) -> None:
 
 
 def _require_database(settings: Settings) -> None:
-    """A mistyped or forgotten folder must not become a second, empty installation."""
+    """Neither a mistyped folder nor a file that was lost may become a second, empty installation."""
     url = database_address(settings.database_url)
-    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+    if url.get_backend_name() != "sqlite":
+        return
+    file = Path(url.database or "")
+    if not file.exists():
         raise DomainError(
-            f"There is no database {url.database}: go to the folder of your installation, set CONNECTOR_DATA_DIR, "
+            f"There is no database {file}: go to the folder of your installation, set CONNECTOR_DATA_DIR, "
             "or begin with `connector locations add`."
+        )
+    if file.stat().st_size == 0:
+        raise DomainError(
+            f"The database {file} is empty: restore a backup in its place, or begin with `connector locations add`."
         )
 
 
@@ -65,6 +72,12 @@ def senders(context: Context) -> tuple[Mailer, SmsSender]:
     """Where this installation's e-mail and SMS go."""
     settings = load_settings()
     return open_mailer(settings, settings.data_dir, context.clock), open_sms(settings, settings.data_dir)
+
+
+def outbox() -> Path | None:
+    """The folder that e-mail is put into; None where a mail server sends it."""
+    settings = load_settings()
+    return settings.data_dir / "outbox" if settings.mail.backend == "outbox" else None
 
 
 def find_location(context: Context, slug: str) -> Location:

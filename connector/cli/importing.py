@@ -13,7 +13,7 @@ from connector.billing.intake.csv_rows import Columns, RefusedRow
 from connector.billing.intake.member_cells import FORMS, TEXTS
 from connector.billing.intake.member_file import COLUMNS as MEMBER_FILE
 from connector.billing.intake.payment_plan_file import COLUMNS as PLAN_FILE
-from connector.cli.context import opened, senders
+from connector.cli.context import opened, outbox, senders
 from connector.cli.filled import FILLED
 from connector.cli.output import console, fail, json_option, print_json, print_table, visible
 from connector.errors import AccessDenied, EdgeError, NotSent
@@ -160,7 +160,9 @@ def _show(report: ImportReport, adopted: int, invitations: InvitationReport) -> 
     if adopted:
         click.echo(f"{adopted} contracts started with the payment method that the file names.")
     if invitations.sent:
-        click.echo(f"{invitations.sent} members are invited; the messages are in the folder outbox.")
+        folder = outbox()
+        where = f"; the messages are in the folder {visible(str(folder))}" if folder else ""
+        click.echo(f"{invitations.sent} members are invited{where}.")
     if report.asked:
         click.echo(f"{len(report.asked)} balances are asked for with the next messages that go out.")
     if report.not_asked:

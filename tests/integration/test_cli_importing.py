@@ -11,6 +11,7 @@ from connector.messaging.models import Message
 from connector.use_cases.messages.send_invitations import send_invitations
 from connector.use_cases.practice.location_settings import activate_location, pause_location
 from tests.support.commands import command, document
+from tests.support.message_servers import MailServer
 from tests.support.post import Post
 from tests.support.practice import Practice
 
@@ -108,3 +109,31 @@ def test_an_import_of_payment_plans_ends_in_the_same_way(
     assert (spoken.code, machine.code, machine.err) == (code, code, "")
     assert spoken.err == (SENTENCE if refused else "")
     assert machine.document["unchanged"] == 1
+
+
+def test_an_import_says_where_the_messages_are(practice: Practice, folder: Path) -> None:
+    """In the outbox, by its real place."""
+    done = command(practice, *list_of(folder, "Ada,Lee,ada@example.com"))
+
+    outbox = folder / "data" / "outbox"
+    assert f"1 members are invited; the messages are in the folder {outbox}." in done.out
+    assert len(list(outbox.glob("*.eml"))) == 1
+
+
+def test_an_import_names_no_outbox_where_a_mail_server_sends(
+    practice: Practice, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is sent to look for what is not there."""
+    with MailServer() as server:
+        for name, value in {
+            "BACKEND": "smtp",
+            "HOST": "127.0.0.1",
+            "PORT": str(server.port),
+            "SECURITY": "none",
+        }.items():
+            monkeypatch.setenv(f"CONNECTOR_MAIL__{name}", value)
+        monkeypatch.setenv("CONNECTOR_MAIL__SENDER", "office@example.org")
+        done = command(practice, *list_of(folder, "Ada,Lee,ada@example.com"))
+
+    assert "1 members are invited.\n" in done.out
+    assert "outbox" not in done.out

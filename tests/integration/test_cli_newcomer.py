@@ -15,6 +15,7 @@ from connector.errors import DomainError
 from connector.sandbox.demo.show import MARKER, _empty
 from connector.use_cases.context import Context, PmsConnections
 from connector.use_cases.practice.set_up_location import add_location
+from tests.support.commands import command
 from tests.support.practice import Practice
 
 
@@ -43,6 +44,24 @@ def test_a_command_in_the_wrong_folder_makes_no_second_installation(tmp_path: Pa
     assert ended.returncode == 1
     assert ended.stderr.startswith("Error: There is no database ")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [("locations", "list"), ("ledger", "verify"), ("run-due", "--dry-run")])
+def test_an_empty_file_in_the_place_of_the_database_is_refused(practice: Practice, words: tuple[str, ...]) -> None:
+    """Whatever has emptied it, an installation without any member is not what was there."""
+    assert practice.context.database.path is not None
+    file = practice.context.database.path.with_name("lost.sqlite3")
+    file.touch()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            Practice, "environment", lambda _self: {"CONNECTOR_DATABASE__URL": f"sqlite:///{file.as_posix()}"}
+        )
+        done = command(practice, *words)
+
+    assert (done.code, done.out) == (1, "")
+    assert f"The database {file} is empty: restore a backup in its place, or begin with" in done.err
+    assert file.stat().st_size == 0
 
 
 def test_a_sandbox_whose_port_is_taken_says_so(tmp_path: Path) -> None:
