@@ -41,9 +41,10 @@ _DAY_RANGES = st.lists(_DAYS, min_size=2, max_size=2).map(sorted)
 @st.composite
 def _terms(draw: st.DrawFn) -> PlanTerms:
     cents = st.integers(min_value=1, max_value=99_999_999)
+    prices = st.integers(min_value=50, max_value=99_999_999)
     document: dict[str, object] = {
         "description": draw(_TEXTS),
-        "prices": draw(st.dictionaries(st.sampled_from(list(Frequency)), cents, min_size=1)),
+        "prices": draw(st.dictionaries(st.sampled_from(list(Frequency)), prices, min_size=1)),
         "setup_fee_cents": draw(st.one_of(st.just(0), cents)),
         "benefits": draw(_benefits()),
         "discounts": draw(st.dictionaries(st.sampled_from(list(DiscountCategory)), _DISCOUNT)),

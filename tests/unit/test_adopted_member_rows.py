@@ -39,6 +39,7 @@ def adopted(**cells: str) -> list[MemberRow | RefusedRow]:
     [
         ("price", "0", "above zero"),
         ("price", "-5", "above zero"),
+        ("price", "0.49", "Less than 0.50 cannot be charged"),
         ("price", "9.995", "not an amount in whole cents"),
         ("price", "1000000.00", "up to 999999.99"),
         ("price", "$9", "not an amount"),
@@ -99,6 +100,14 @@ def test_cells_that_do_not_fit_together_refuse_their_row(cells: dict[str, str], 
     assert isinstance(row, RefusedRow)
     assert row.column == column
     assert reason in row.reason
+
+
+def test_a_dependents_part_may_be_less_than_can_be_charged_alone() -> None:
+    """The household is charged as one; the holder's own part is not that small."""
+    (row,) = read("id,given_name,family_name,holder,price\n8,Bea,Nguyen,7,0.30\n", ADOPTING)
+
+    assert isinstance(row, MemberRow)
+    assert row.price_cents == 30
 
 
 def test_an_adopted_member_brings_all_that_goes_on() -> None:

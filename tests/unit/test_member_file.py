@@ -216,7 +216,7 @@ def test_a_file_that_cannot_be_used_is_refused_as_a_whole(content: bytes, messag
     ("header", "first", "second", "column"),
     [
         ("id", "7,Ada,Nguyen", "7,Bea,Lee", "id"),
-        ("email", "ada@example.com,Ada,Nguyen", "ADA@example.com,ada, NGUYEN", "id"),
+        ("email", "ada@example.com,Ada,Nguyen", "ADA@example.com,ada, NGUYEN", ""),
         ("id", "7,Ada,Nguyen", "8,Ada,Nguyen", ""),
         ("stripe_payment_method", "pm_1,Ada,Nguyen", "pm_1,Bea,Lee", "stripe_payment_method"),
         ("stripe_customer", "cus_1,Ada,Nguyen", "cus_1,Bea,Lee", "stripe_customer"),
@@ -232,6 +232,7 @@ def test_a_duplicate_is_refused_and_names_the_first_line(header: str, first: str
     assert isinstance(other, RefusedRow)
     assert other.line == 3
     assert other.column == column
+    assert other.reason.startswith({"id": "The id is", "": "The person is"}.get(column, "The "))
     assert "line 2" in other.reason
 
 

@@ -145,6 +145,11 @@ class MemberRow:
     mandate_id: str
 
     @property
+    def has_id(self) -> bool:
+        """Whether the file gives an id."""
+        return self.external_id != _derived_id(self.person_key)
+
+    @property
     def is_member(self) -> bool:
         return self.plan != NO_PLAN
 
@@ -171,7 +176,7 @@ def check_cells(line: int, cells: Mapping[str, str], rules: MemberFileRules) -> 
     phone, named = _phone(cells), frequency_cell(cells)
     row = MemberRow(
         line=line,
-        external_id=texts["id"] or f"person-{key}",
+        external_id=texts["id"] or _derived_id(key),
         person_key=key,
         given_name=given_name,
         family_name=family_name,
@@ -309,6 +314,9 @@ def _price(cells: Mapping[str, str], rules: MemberFileRules) -> int | None:
     price = amount_cell(cells, "price", rules.currency)
     if price is not None and price.cents <= 0:
         raise BadCell("price", "The price must be above zero: leave it blank to take the plan's.")
+    # What a household pays is charged as one, so a dependent's part may be smaller.
+    if price is not None and price.cents < CHARGE_MIN_CENTS and not cells.get("holder", "").strip():
+        raise BadCell("price", f"Less than 0.{CHARGE_MIN_CENTS} cannot be charged: correct it.")
     return price.cents if price else None
 
 
@@ -321,6 +329,10 @@ def _balance(cells: Mapping[str, str], rules: MemberFileRules) -> int:
     if balance.cents < CHARGE_MIN_CENTS:
         raise BadCell("balance", f"Less than 0.{CHARGE_MIN_CENTS} cannot be charged: waive it, and leave this blank.")
     return balance.cents
+
+
+def _derived_id(key: str) -> str:
+    return f"person-{key}"
 
 
 def person_key(given_name: str, family_name: str, date_of_birth: date | None, email: str) -> str:

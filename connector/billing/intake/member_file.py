@@ -42,6 +42,9 @@ class _Earlier:
     def admit(self, row: MemberRow) -> None:
         """Note the row's keys. Raises BadCell, and notes none of them, when an earlier row has one."""
         keys = [("id", row.external_id, "The id"), ("", row.person_key, "The person")]
+        if not row.has_id:
+            # The id was made of the person, so that the person is what is the same.
+            keys.reverse()
         # Stripe's test methods are shared by design; any other belongs to one payer.
         if row.processor_method_id and not row.processor_method_id.startswith(TEST_METHOD):
             keys.append(("stripe_payment_method", row.processor_method_id, "The payment method"))

@@ -25,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 
+from connector.billing.agreements.asking import SMALLEST_CHARGE_CENTS
 from connector.billing.agreements.schedule import Frequency, due_date
 from connector.billing.intake.card_numbers import without_card_number
 from connector.billing.policy import Percent
@@ -209,7 +210,11 @@ def terms_of(document: Mapping[str, Any]) -> PlanTerms:
     except ValidationError as error:
         mistake = error.errors(include_url=False)[0]
         raise DomainError(f"{_field(mistake['loc'])} {phrase(mistake, _PHRASES)}.".strip()) from None
-    # Only here and not in the model: what is kept must stay readable, whatever its digits may add up to.
+    # Only here and not in the model: what is kept must stay readable, whatever it costs and its digits may add up to.
+    for frequency, cents in terms.prices.items():
+        if cents < SMALLEST_CHARGE_CENTS:
+            least = decimal_text(SMALLEST_CHARGE_CENTS)
+            raise DomainError(f"prices.{frequency} must be at least {least}: less than that cannot be charged.")
     texts = [terms.description, terms.terms, *(discount.note for discount in terms.discounts.values())]
     of_benefits = ((benefit.title, benefit.terms, *benefit.procedure_codes) for benefit in terms.benefits)
     without_card_number(*texts, *(text for several in of_benefits for text in several))
