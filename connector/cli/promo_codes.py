@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 import click
 
@@ -22,6 +23,7 @@ from connector.use_cases.plans.promo_codes import (
     normal_code,
 )
 
+_PERCENT = re.compile(r"(-?[0-9]{1,9}(?:\.[0-9]{1,9})?)%?", re.ASCII)
 COUNT = click.IntRange(max=1_000_000)
 
 
@@ -132,10 +134,10 @@ def end(code: str, slug: str, as_json: bool) -> None:
 
 
 def _percent(text: str) -> Decimal:
-    try:
-        return Decimal(text.strip().removesuffix("%"))
-    except InvalidOperation:
-        raise DomainError(f"{text[:20]!r} is not a percentage: write it like 20 or 12.5.") from None
+    found = _PERCENT.fullmatch(text.strip())
+    if found is None:
+        raise DomainError(f"{text[:20]!r} is not a percentage: write it like 20 or 12.5.")
+    return Decimal(found[1])
 
 
 def _reduction(terms: PromoTerms) -> str:

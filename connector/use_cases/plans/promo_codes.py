@@ -20,6 +20,7 @@ from connector.billing.agreements.asking import askable_day
 from connector.billing.agreements.contracts import Contract, Cover
 from connector.billing.clinics import Location, location_by_slug
 from connector.billing.intake.card_numbers import without_card_number
+from connector.billing.intake.cells import FORMULA
 from connector.billing.invoices import Invoice, InvoiceStatus
 from connector.billing.offers.plans import MembershipPlan, PlanVersion, plan_by_name
 from connector.billing.prices.discounts import PromoCode, PromoRedemption
@@ -73,6 +74,10 @@ def add_promo_code(
     """Add a code, for the named plans or for all; returns its id. Raises DomainError, and then adds nothing."""
     if len(campaign) > CAMPAIGN_MAX or (campaign and not campaign.isprintable()):
         raise DomainError(f"A campaign is one line of at most {CAMPAIGN_MAX} printable characters: shorten it.")
+    if terms.code.startswith(FORMULA) or campaign.startswith(FORMULA):
+        raise DomainError(
+            "A code and a campaign do not start like a formula of a spreadsheet (=, +, -, @): correct it."
+        )
     without_card_number(terms.code, campaign)
     now = context.clock.now()
     try:

@@ -13,6 +13,7 @@ from connector import ids
 from connector.billing.agreements.schedule import Frequency
 from connector.billing.clinics import Clinic, Location, LocationStatus, location_by_slug
 from connector.billing.intake.card_numbers import without_card_number
+from connector.billing.intake.cells import FORMULA
 from connector.billing.intake.member_cells import NO_PLAN
 from connector.billing.offers.plan_files import STARTERS, starter
 from connector.billing.offers.plan_terms import PlanTerms, terms_of
@@ -113,13 +114,17 @@ def prices_only(prices: Mapping[Frequency, str], currency: str) -> PlanTerms:
 
 
 def _named(what: str, name: str) -> str:
-    """The name without spaces around it. Names are shown in tables, messages and reports, so they are one short line.
+    """The name with single spaces. It is shown in tables, messages and reports, so it is one short line.
+
+    It also comes back from exports, so it is nothing that a spreadsheet would run as a formula.
 
     Raises DomainError for what is none.
     """
-    name = name.strip()
-    if not name:
+    if not name.strip():
         raise DomainError(f"A {what} needs a name.")
+    if name.lstrip(" ").startswith(FORMULA):
+        raise DomainError(f"The name of a {what} starts like a formula of a spreadsheet (=, +, -, @): correct it.")
+    name = " ".join(filter(None, name.split(" ")))
     if len(name) > NAME_MAX or not name.isprintable():
         raise DomainError(f"The name of a {what} is one line of at most {NAME_MAX} printable characters: shorten it.")
     without_card_number(name)
