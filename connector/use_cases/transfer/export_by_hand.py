@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from connector.billing.agreements.contracts import BILLABLE, AgreementStatus, Contract, Cover
 from connector.billing.agreements.payment_plans import PaymentPlan
@@ -16,8 +16,9 @@ from connector.billing.offers.plan_changes import PlanChange, PlanChangeStatus
 from connector.billing.offers.plans import MembershipPlan, PlanVersion
 from connector.billing.prices.discounts import PromoCode, PromoRedemption, Referral
 from connector.billing.prices.pricing import Position
+from connector.money import Money
 from connector.use_cases.members.memberships import NOT_BEGUN
-from connector.use_cases.transfer.export_members import Snapshot, accepted_by_link, under_way
+from connector.use_cases.transfer.export_members import Snapshot, accepted_by_link, is_askable, owed_now, under_way
 
 BY_HAND = ("member_id", "agreement_id", "what")
 
@@ -149,9 +150,21 @@ def _money(snapshot: Snapshot) -> Iterator[Row]:
         ):
             agreement = invoice.contract_id or invoice.payment_plan_id or invoice.instant_payment_id
             yield _row(invoice.member_id, agreement or invoice.id, f"invoice {invoice.number}: {what}")
+    yield from _balances(snapshot)
     holds = select(PaymentHold).where(PaymentHold.location_id == snapshot.location.id, PaymentHold.status.not_in(_OVER))
     for hold in snapshot.session.scalars(holds.order_by(PaymentHold.id)):
         yield _row(hold.member_id, hold.id, "a hold on a card, which ends here only")
+
+
+def _balances(snapshot: Snapshot) -> Iterator[Row]:
+    """Those that are too small or too large for the one request that the import makes of a balance."""
+    owed = select(Invoice.member_id, func.sum(Invoice.amount_cents)).where(owed_now(snapshot))
+    for member_id, cents in snapshot.session.execute(owed.group_by(Invoice.member_id).order_by(Invoice.member_id)):
+        if not is_askable(int(cents)):
+            amount = Money(int(cents), snapshot.location.currency)
+            yield _row(
+                member_id, member_id, f"a balance of {amount} cannot be asked for as one: it is not in members.csv"
+            )
 
 
 def _row(member_id: str, agreement_id: str, what: str) -> Row:

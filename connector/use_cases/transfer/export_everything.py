@@ -67,7 +67,7 @@ def export_everything(
     """Write all files into an empty folder, for the owner alone; returns how many rows each has.
 
     Raises DomainError for a folder that is not empty or an unknown location, and with `stop` while billing is behind
-    or goes on. Whatever goes wrong, nothing is left in the folder.
+    or goes on. Whatever goes wrong, nothing is left behind.
     """
     now = context.clock.now()
     with _empty(folder) as made:
@@ -98,11 +98,11 @@ def export_everything(
 
 @contextmanager
 def _empty(folder: Path) -> Iterator[list[Path]]:
-    """A new or empty folder; the list is of what must go again when the block fails."""
+    """A new or empty folder; the list is of what must go again when the block fails, also the folder if it is new."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise DomainError(f"{folder} is not an empty folder: name one that is, or one that does not exist.")
+    made = [path for path in (*reversed(folder.parents), folder) if not path.exists()]
     private_folder(folder)
-    made: list[Path] = []
     try:
         yield made
     except BaseException:

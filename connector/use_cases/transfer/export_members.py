@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
+from connector.billing.agreements.asking import SMALLEST_CHARGE_CENTS
 from connector.billing.agreements.contracts import BILLABLE, AgreementStatus, Contract, Cover
 from connector.billing.agreements.instalment_progress import resumed_dates
 from connector.billing.agreements.payment_plans import PaymentPlan
@@ -24,7 +25,7 @@ from connector.billing.members import Member, PaymentMethod
 from connector.billing.offers.plans import MembershipPlan, PlanVersion
 from connector.billing.prices.pricing import Position
 from connector.database.sums import summed
-from connector.money import Money, total
+from connector.money import CENTS_MAX, Money, total
 from connector.use_cases.members.memberships import NOT_BEGUN
 
 BATCH = 500
@@ -140,6 +141,11 @@ def accepted_by_link() -> ColumnElement[bool]:
     return Invoice.instant_payment_id.is_not(None) & Invoice.instant_payment_id.in_(accepted)
 
 
+def is_askable(cents: int) -> bool:
+    """Whether so much can be asked for as one balance, as the import does."""
+    return SMALLEST_CHARGE_CENTS <= cents <= CENTS_MAX
+
+
 def owed_now(snapshot: Snapshot) -> ColumnElement[bool]:
     """What is owed today, with no money under way, and is not charged here by itself later."""
     here = Invoice.location_id == snapshot.location.id
@@ -219,7 +225,7 @@ def _dates(snapshot: Snapshot, contract: Contract) -> Row:
 def _money(page: _Page, member: Member, currency: str) -> Row:
     method, owed = page.methods.get(member.id), page.owed.get(member.id, 0)
     return {
-        "balance": Money(owed, currency).decimal if owed else "",
+        "balance": Money(owed, currency).decimal if is_askable(owed) else "",
         "stripe_customer": member.processor_customer_id,
         "stripe_payment_method": method.processor_id if method else "",
         "stripe_mandate": method.mandate_id if method else "",
