@@ -26,10 +26,11 @@ from connector.use_cases.context import Context
 
 
 @contextmanager
-def opened(*, begin: bool = False, stripe: bool = False) -> Iterator[Context]:
+def opened(*, begin: bool = False, stripe: bool = False, looks_only: bool = False) -> Iterator[Context]:
     """The context of the installation that settings and environment describe.
 
-    `begin` allows to begin a new one in an empty folder; `stripe` insists on a key. Raises DomainError otherwise.
+    `begin` allows to begin a new one in an empty folder; `stripe` insists on a key; `looks_only` leaves the clocks of
+    the sandboxes alone. Raises DomainError otherwise.
     """
     settings = load_settings()
     if stripe:
@@ -40,7 +41,7 @@ def opened(*, begin: bool = False, stripe: bool = False) -> Iterator[Context]:
         settings.log.model_copy(update={"level": "warning" if settings.log.level == "info" else settings.log.level})
     )
     with application(settings) as context:
-        if settings.clock.now:
+        if settings.clock.now and not looks_only:
             move_sandboxes(settings, context, context.clock)
         yield context
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -41,7 +42,7 @@ for command in location_settings.COMMANDS:
     multiple=True,
     metavar="NAME=VALUE",
     help="A setting of the adapter; repeat for each. NAME=@FILE takes the content of a file and NAME=- asks for the "
-    "value without showing it, so that a key need not stand on the command line.",
+    "value without showing it, or reads a line where there is no terminal: a key need not stand on the command line.",
 )
 @click.option("--clinic", default="", help="Clinic that owns it; by default one of the same name.")
 @json_option
@@ -129,8 +130,18 @@ def _pair(text: str) -> tuple[str, str]:
         # The text is not shown: it may be a key whose name was forgotten.
         raise click.BadParameter("The setting has no value: write it as NAME=VALUE.", param_hint="--pms-setting")
     if value == "-":
-        return name, str(click.prompt(visible(name), hide_input=True, err=True))
+        return name, _asked(name)
     return name, _content(name, Path(value[1:])) if value.startswith("@") else value
+
+
+def _asked(name: str) -> str:
+    """At a prompt that does not show it; what is no terminal is read, one line for each setting."""
+    if sys.stdin.isatty():
+        return str(click.prompt(visible(name), hide_input=True, err=True))
+    line = sys.stdin.readline(SETTING_MAX).strip()
+    if not line:
+        raise click.BadParameter(f"Nothing was given for {name!r}: type it, or pipe it in.", param_hint="--pms-setting")
+    return line
 
 
 def _content(name: str, file: Path) -> str:

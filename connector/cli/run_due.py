@@ -37,7 +37,7 @@ def run_due(slug: str | None, dry_run: bool, until: datetime | None, sweeps: boo
         raise DomainError("What is not due yet cannot be done: leave --until out, or add --dry-run to look ahead.")
     if sweeps and dry_run:
         raise click.UsageError("A dry run asks nobody: leave --sweep out.")
-    with opened(stripe=not dry_run) as context:
+    with opened(stripe=not dry_run, looks_only=dry_run) as context:
         location_id = None if slug is None else find_location(context, slug).id
         if dry_run:
             rehearsal = _rehearsed(context, until.date() if until else None, location_id)
@@ -97,7 +97,8 @@ def _tell(report: RoundReport) -> None:
     if due.waiting:
         click.echo(f"{due.waiting} invoices of missed periods wait for release: see `connector invoices waiting`.")
     for name, counts in _written(report).items():
-        click.echo(f"{name}: " + ", ".join(f"{count} {state}" for state, count in counts.items() if count) + ".")
+        if told := ", ".join(f"{count} {state}" for state, count in counts.items() if count):
+            click.echo(f"{name}: {told}.")
     if report.messages.sent:
         click.echo(f"Sent {report.messages.sent} messages.")
     for problem in report.problems:

@@ -64,6 +64,33 @@ def test_an_empty_file_in_the_place_of_the_database_is_refused(practice: Practic
     assert file.stat().st_size == 0
 
 
+@pytest.mark.parametrize("typed", ["{folder}\n", "", "\n"])
+def test_a_setting_is_read_from_a_pipe_without_any_warning(tmp_path: Path, typed: str) -> None:
+    """A script gives a key without showing it; one that gives nothing is told so, by the name of the setting."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("CONNECTOR_")}
+    place = ("--timezone", "Australia/Sydney", "--currency", "aud", "--pms", "file_drop", "--pms-setting", "folder=-")
+    command_line = [sys.executable, "-m", "connector", "locations", "add", "bondi", "--name", "Bondi", *place]
+
+    ended = subprocess.run(
+        command_line,
+        cwd=tmp_path,
+        env=plain,
+        input=typed.format(folder=tmp_path / "drop"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    if typed.strip():
+        assert (ended.returncode, ended.stderr) == (0, "")
+        return
+    assert ended.returncode == 2
+    assert "Nothing was given for 'folder': type it, or pipe it in." in " ".join(ended.stderr.split())
+    assert "Warning" not in ended.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_sandbox_whose_port_is_taken_says_so(tmp_path: Path) -> None:
     """With the way out."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -74,7 +74,8 @@ def reach(member: Member, email: str, phone: str, today: date) -> None:
 def require_email(member: Member) -> None:
     """Raise DomainError unless an invitation can be sent."""
     if not member.email:
-        raise DomainError(f"The member {member.id} has no e-mail address for the invitation: give one with --email.")
+        # Whoever is being added has no id yet that could be looked up.
+        raise DomainError("No e-mail address is known for the invitation: give one with --email.")
 
 
 def checked(cells: Mapping[str, str], today: date) -> MemberRow:

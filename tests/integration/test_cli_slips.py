@@ -1,0 +1,109 @@
+"""Small slips at the command line, and what is left behind by them: nothing."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from connector.billing.invoices import Invoice, InvoiceStatus
+from connector.billing.members import Member
+from connector.use_cases.transfer.export_everything import export_everything
+from connector.use_cases.transfer.import_members import import_members
+from tests.support.commands import command, document
+from tests.support.practice import Practice
+from tests.support.practice_setup import running_practice
+
+HERE = ("--location", "leura")
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator[Practice]:
+    """One practice for the tests of this file that change nothing."""
+    with running_practice(tmp_path_factory.mktemp("shop"), template) as running:
+        yield running
+
+
+def test_a_person_who_cannot_be_invited_is_no_member_and_has_no_id(shop: Practice) -> None:
+    """The refusal names nothing that could be looked for."""
+    person = ("--given-name", "Ada", "--family-name", "Lee")
+
+    done = command(shop, "members", "add", *HERE, "--plan", "Essential", *person)
+
+    assert (done.code, done.out) == (1, "")
+    assert done.err == "Error: No e-mail address is known for the invitation: give one with --email.\n"
+    assert shop.all(Member) == []
+
+
+def test_an_export_that_is_refused_leaves_no_folder(shop: Practice, tmp_path: Path) -> None:
+    """Neither the folder nor those above it that were made for it; an empty one that was there stays."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
+
+    for folder in (tmp_path / "new" / "export", mine):
+        done = command(shop, "export", str(folder), "--location", "nope")
+        assert "no location 'nope'" in done.err
+
+    assert list(tmp_path.iterdir()) == [mine]
+    assert list(mine.iterdir()) == []
+
+
+def test_a_dry_run_leaves_the_clocks_of_the_sandboxes_alone(shop: Practice) -> None:
+    """It changes nothing, not even what time it is for the simulated Stripe and the simulated office."""
+
+    def clocks() -> list[str]:
+        return [str(httpx.get(f"{one.address}/_sandbox/clock").json()) for one in (shop.stripe, shop.office)]
+
+    before = clocks()
+    shop.clock.advance(timedelta(days=3))
+
+    done = command(shop, "run-due", "--dry-run")
+
+    assert done.code == 0
+    assert clocks() == before
+
+
+def test_a_round_that_wrote_nothing_says_only_why(
+    practice: Practice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no line about a location for which nothing can be counted."""
+    monkeypatch.setenv("CONNECTOR_DATA_DIR", str(tmp_path / "data"))
+    practice.paid()
+    practice.office.post("options", customer_key="another")
+
+    done = command(practice, "run-due")
+
+    assert done.code == 1
+    assert "Problem: " in done.err
+    assert "leura" not in done.out
+
+
+@pytest.mark.parametrize(("cents", "told"), [(100_000_000, "1000000.00 AUD"), (49, "0.49 AUD")])
+def test_a_balance_that_no_import_takes_is_settled_by_hand(
+    practice: Practice, tmp_path: Path, cents: int, told: str
+) -> None:
+    """What is exported can be imported again, to the last row."""
+    practice.paid(linked=False)
+    with practice.context.database.unit_of_work() as session:
+        (invoice,) = session.query(Invoice).all()
+        invoice.status, invoice.amount_cents = InvoiceStatus.OVERDUE, cents
+    folder = tmp_path / "export"
+
+    export_everything(practice.context, folder)
+
+    with (folder / "members.csv").open(encoding="utf-8", newline="") as stream:
+        assert [row["balance"] for row in csv.DictReader(stream)] == [""]
+    assert f"a balance of {told} cannot be asked for as one" in (folder / "by-hand.csv").read_text(encoding="utf-8")
+    report = import_members(practice.context, folder / "members.csv", location_slug="leura", invite=False)
+    assert report.refusals == []
+
+
+def test_a_plan_with_spaces_in_its_name_is_found_again_by_an_import(shop: Practice) -> None:
+    """Cells of a file have single spaces, so names have them, too."""
+    document(shop, "plans", "add", "Gold   Plus", *HERE, "--price", "monthly=5")
+
+    assert "Gold Plus" in {plan["name"] for plan in document(shop, "plans", "list", *HERE)}
