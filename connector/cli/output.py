@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from connector.errors import DomainError
+from connector.unseen import COMMANDS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -23,10 +24,8 @@ json_option: Callable[[F], F] = click.option("--json", "as_json", is_flag=True, 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-_UNSEEN = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
-"""Control characters, which command a terminal, those that turn the direction of text, and halves of characters."""
-_COMMANDS = re.compile(f"[{_UNSEEN}]")
-_COMMANDS_IN_JSON = re.compile(f"(?!\n)[{_UNSEEN}]")
+_COMMANDS = re.compile(f"[{COMMANDS}]")
+_COMMANDS_IN_JSON = re.compile(f"(?!\n)[{COMMANDS}]")
 
 
 def visible(text: str) -> str:

@@ -12,14 +12,13 @@ from datetime import date
 from connector.billing.agreements.schedule import Frequency
 from connector.errors import DomainError
 from connector.money import CENTS_MAX, Money
+from connector.unseen import holds_unseen
 
 EARLIEST = date(1900, 1, 1)
 FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 """A spreadsheet runs a cell that starts like this as a formula (OWASP, CSV injection); some also in full width."""
 _RISKY = re.compile(f"'*[{re.escape(''.join(FORMULA))}]")
 _GUARDED = re.compile(f"'+[{re.escape(''.join(FORMULA))}]")
-_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""Control characters, and those that reverse the direction of the text after them."""
 _NOTHING = frozenset(["n/a", "#n/a", "na", "n.a.", "nil", "none", "null", "unknown", "tba", "tbc", "-", "?"])
 _ISO = re.compile(r"(?P<y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})", re.ASCII)
 _DAY_FIRST = re.compile(r"(?P<d>\d{1,2})/(?P<m>\d{1,2})/(?P<y>\d{4})", re.ASCII)
@@ -49,7 +48,7 @@ def text_cell(cells: Mapping[str, str], column: str, longest: int) -> str:
     if raw.lstrip(" ").startswith(FORMULA):
         raise BadCell(column, "The cell starts like a formula of a spreadsheet (=, +, -, @, tab): correct it.")
     text = " ".join(raw.split())
-    if _UNSEEN.search(text):
+    if holds_unseen(text):
         raise BadCell(column, "The cell has characters that cannot be seen: type it again.")
     if len(text) > longest:
         raise BadCell(column, f"The cell is longer than {longest} characters.")

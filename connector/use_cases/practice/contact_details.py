@@ -9,6 +9,7 @@ from connector.billing.intake.card_numbers import without_card_number
 from connector.billing.intake.cells import FORMULA
 from connector.billing.intake.member_cells import BadCell, phone_number
 from connector.errors import DomainError
+from connector.unseen import is_printable
 
 NAME_MAX = 100
 TEXT_MAX = 200
@@ -25,7 +26,7 @@ def one_line(what: str, text: str, most: int = TEXT_MAX) -> str:
     Raises DomainError when it cannot be shown as one, or holds a card number.
     """
     line = " ".join(text.split())
-    if len(line) > most or not line.isprintable():
+    if len(line) > most or not is_printable(line):
         raise DomainError(f"The {what} is one line of at most {most} printable characters: shorten it.")
     without_card_number(line)
     return line

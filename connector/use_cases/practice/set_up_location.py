@@ -23,6 +23,7 @@ from connector.errors import DomainError
 from connector.money import Money, known_currency
 from connector.pms_adapters.port import ConnectionContext
 from connector.pms_adapters.registry import adapter
+from connector.unseen import is_printable
 from connector.use_cases.context import Context
 from connector.use_cases.plans.offer_plan import check_days
 
@@ -125,7 +126,7 @@ def _named(what: str, name: str) -> str:
     if name.lstrip(" ").startswith(FORMULA):
         raise DomainError(f"The name of a {what} starts like a formula of a spreadsheet (=, +, -, @): correct it.")
     name = " ".join(filter(None, name.split(" ")))
-    if len(name) > NAME_MAX or not name.isprintable():
+    if len(name) > NAME_MAX or not is_printable(name):
         raise DomainError(f"The name of a {what} is one line of at most {NAME_MAX} printable characters: shorten it.")
     without_card_number(name)
     return name
