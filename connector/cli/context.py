@@ -16,13 +16,14 @@ from connector.cli.output import visible
 from connector.clock import Clock
 from connector.daemon.application import application
 from connector.database.engine import database_address
-from connector.errors import DomainError
+from connector.errors import DomainError, EdgeError
 from connector.logs import configure
 from connector.messaging.mailer import Mailer
 from connector.messaging.senders import open_mailer, open_sms
 from connector.messaging.sms import SmsSender
 from connector.settings import Settings, is_loopback, load_settings
 from connector.use_cases.context import Context
+from connector.use_cases.practice.location_settings import open_pending
 
 
 @contextmanager
@@ -85,6 +86,15 @@ def find_location(context: Context, slug: str) -> Location:
     """The location of that short name. Raises DomainError when there is none."""
     with context.database.read() as session:
         return location_by_slug(session, slug)
+
+
+def why_closed(context: Context, slug: str) -> str:
+    """Open a location that waits for its Stripe account if that is ready now; else the sentence that says why not."""
+    try:
+        open_pending(context, find_location(context, slug))
+    except (DomainError, EdgeError) as error:
+        return str(error)
+    return ""
 
 
 def location_of_member(context: Context, member_id: str) -> Location:

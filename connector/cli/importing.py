@@ -13,7 +13,7 @@ from connector.billing.intake.csv_rows import Columns, RefusedRow
 from connector.billing.intake.member_cells import FORMS, TEXTS
 from connector.billing.intake.member_file import COLUMNS as MEMBER_FILE
 from connector.billing.intake.payment_plan_file import COLUMNS as PLAN_FILE
-from connector.cli.context import opened, outbox, senders
+from connector.cli.context import opened, outbox, senders, why_closed
 from connector.cli.filled import FILLED
 from connector.cli.output import console, fail, json_option, print_json, print_table, visible
 from connector.errors import AccessDenied, EdgeError, NotSent
@@ -53,6 +53,8 @@ def import_members(file: Path, slug: str, plan: str | None, frequency: str, no_i
     A row with a customer and a payment method at Stripe goes on without any sign-up, from the day in next_due.
     """
     with opened() as context:
+        if not no_invite:
+            why_closed(context, slug)
         report = load_members(
             context,
             file,

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from connector.billing.agreements.schedule import Frequency
-from connector.cli.context import actor, opened
+from connector.cli.context import actor, opened, why_closed
 from connector.cli.filled import FILLED
 from connector.cli.output import json_option, print_json, visible
 from connector.errors import DomainError
@@ -70,6 +70,8 @@ def add(
         invite=not no_invite,
     )
     with opened() as context:
+        if not no_invite:
+            why_closed(context, slug)
         added = add_member(context, slug, _details(person), joining, actor=actor())
     if as_json:
         print_json({"member_id": added.member_id, "contract_id": added.contract_id, "invited": not no_invite})

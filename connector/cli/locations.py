@@ -10,12 +10,10 @@ import click
 from connector.billing.clinics import LocationStatus, all_locations
 from connector.billing.offers.plan_files import STARTERS
 from connector.cli import location_settings
-from connector.cli.context import find_location, opened
+from connector.cli.context import find_location, opened, why_closed
 from connector.cli.output import fail, json_option, print_json, print_table, visible
 from connector.errors import DomainError, EdgeError
 from connector.files import NotAnOrdinaryFile, open_ordinary
-from connector.use_cases.context import Context
-from connector.use_cases.practice.location_settings import open_pending
 from connector.use_cases.practice.set_up_location import add_location
 
 SETTING_MAX = 100_000
@@ -70,7 +68,7 @@ def add(
             clinic=clinic,
             status=LocationStatus.PENDING,
         )
-        closed = _why_closed(context, slug)
+        closed = why_closed(context, slug)
     if as_json:
         status = LocationStatus.PENDING if closed else LocationStatus.ACTIVE
         plans = [name.title() for name in STARTERS]
@@ -80,15 +78,6 @@ def add(
         if closed:
             click.echo(f"It takes no sign-ups and payments yet. {closed} It opens by itself once that is mended.")
         click.echo(f"Next: check its practice system with `connector locations probe {slug}`.")
-
-
-def _why_closed(context: Context, slug: str) -> str:
-    """Open a new location if its Stripe account is ready; otherwise the sentence that says why not."""
-    try:
-        open_pending(context, find_location(context, slug))
-    except (DomainError, EdgeError) as error:
-        return str(error)
-    return ""
 
 
 @locations.command("list")

@@ -305,7 +305,12 @@ def test_a_new_location_opens_by_itself_once_its_account_can_take_its_money(prac
     assert (added.code, "It takes no sign-ups and payments yet." in added.out) == (0, True)
     assert (kiwi["status"], closed) == ("pending", {"leura": "active", "ryde": "pending", "kiwi": "pending"})
     assert [sentence[:40] for sentence in told] == ["The Stripe account cannot take payments "]
+    members = tmp_path / "members.csv"
+    members.write_text("given_name,family_name,email\nAda,Ferris,ada@example.com\n", encoding="utf-8")
+    asked = ("import-members", str(members), "--plan", "Essential", "--location")
+    assert "takes no sign-ups and payments now" in command(practice, *asked, "ryde").err
     practice.stripe.post("account", charges_enabled=True)
+    assert command(practice, *asked, "ryde").code == 0
     told = run_due(practice.context).problems
     assert {row.slug: row.status for row in practice.all(Location)} == closed | {"ryde": "active"}
     assert told == [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from connector.billing.agreements.contracts import BILLABLE, AgreementStatus, Contract, Cover
 from connector.billing.agreements.payment_plans import PaymentPlan
@@ -16,6 +16,7 @@ from connector.billing.offers.plan_changes import PlanChange, PlanChangeStatus
 from connector.billing.offers.plans import MembershipPlan, PlanVersion
 from connector.billing.prices.discounts import PromoCode, PromoRedemption, Referral
 from connector.billing.prices.pricing import Position
+from connector.database.sums import summed
 from connector.money import Money
 from connector.use_cases.members.memberships import NOT_BEGUN
 from connector.use_cases.transfer.export_members import Snapshot, accepted_by_link, is_askable, owed_now, under_way
@@ -158,10 +159,10 @@ def _money(snapshot: Snapshot) -> Iterator[Row]:
 
 def _balances(snapshot: Snapshot) -> Iterator[Row]:
     """Those that are too small or too large for the one request that the import makes of a balance."""
-    owed = select(Invoice.member_id, func.sum(Invoice.amount_cents)).where(owed_now(snapshot))
+    owed = select(Invoice.member_id, summed(Invoice.amount_cents)).where(owed_now(snapshot))
     for member_id, cents in snapshot.session.execute(owed.group_by(Invoice.member_id).order_by(Invoice.member_id)):
-        if not is_askable(int(cents)):
-            amount = Money(int(cents), snapshot.location.currency)
+        if not is_askable(cents):
+            amount = Money(cents, snapshot.location.currency)
             yield _row(
                 member_id, member_id, f"a balance of {amount} cannot be asked for as one: it is not in members.csv"
             )
