@@ -8,6 +8,7 @@ from datetime import datetime
 import click
 
 from connector.cli.context import actor, opened
+from connector.cli.identifiers import MEMBER, USE
 from connector.cli.member_sheet import BENEFIT_COLUMNS, benefit_row
 from connector.cli.output import json_option, print_json, print_table
 from connector.use_cases.members.show_benefits import show_benefits
@@ -20,7 +21,7 @@ def benefits() -> None:
 
 
 @benefits.command("show")
-@click.argument("member_id")
+@click.argument("member_id", type=MEMBER)
 @json_option
 def show(member_id: str, as_json: bool) -> None:
     """Show what MEMBER_ID may use today, and what was used."""
@@ -37,7 +38,7 @@ def show(member_id: str, as_json: bool) -> None:
 
 
 @benefits.command("use")
-@click.argument("member_id")
+@click.argument("member_id", type=MEMBER)
 @click.argument("code")
 @click.option("--quantity", default=1, show_default=True, type=click.IntRange(1, 99))
 @click.option("--on", type=click.DateTime(["%Y-%m-%d"]), help="Day of the visit; today by default.")
@@ -55,7 +56,7 @@ def use(member_id: str, code: str, quantity: int, on: datetime | None, override:
 
 
 @benefits.command("take-back")
-@click.argument("use_id")
+@click.argument("use_id", type=USE)
 @json_option
 def take_back(use_id: str, as_json: bool) -> None:
     """Take back the use USE_ID, which was recorded by mistake."""

@@ -7,12 +7,13 @@ from datetime import datetime
 import click
 
 from connector.cli.context import actor, opened
+from connector.cli.identifiers import MEMBER
 from connector.cli.output import json_option, print_json
 from connector.use_cases.members.edit_member import edit_member
 
 
 @click.command()
-@click.argument("member_id", metavar="MEMBER")
+@click.argument("member_id", type=MEMBER, metavar="MEMBER")
 @click.option("--given-name")
 @click.option("--family-name")
 @click.option("--born", type=click.DateTime(["%Y-%m-%d"]), help="Date of birth, e.g. 1980-12-31.")

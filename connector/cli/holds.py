@@ -10,6 +10,7 @@ import click
 from connector.billing.agreements.hold_rules import expires_in
 from connector.billing.agreements.payment_requests import HoldStatus
 from connector.cli.context import actor, find_location, location_of_member, opened
+from connector.cli.identifiers import HOLD, MEMBER
 from connector.cli.output import dollars, json_option, print_json, print_table
 from connector.errors import DomainError, EdgeError
 from connector.money import Money
@@ -25,7 +26,7 @@ def holds() -> None:
 
 
 @holds.command("request")
-@click.argument("member_id")
+@click.argument("member_id", type=MEMBER)
 @click.option("--amount", required=True, help="E.g. 120.00.")
 @click.option("--description", default="", help="What it is for.")
 @json_option
@@ -41,7 +42,7 @@ def request(member_id: str, amount: str, description: str, as_json: bool) -> Non
 
 
 @holds.command("authorise")
-@click.argument("hold_id")
+@click.argument("hold_id", type=HOLD)
 @json_option
 def authorise(hold_id: str, as_json: bool) -> None:
     """Hold the amount of HOLD_ID on the card that the member has on file, as agreed at the desk."""
@@ -51,7 +52,7 @@ def authorise(hold_id: str, as_json: bool) -> None:
 
 
 @holds.command("capture")
-@click.argument("hold_id")
+@click.argument("hold_id", type=HOLD)
 @click.option("--amount", help="Only a part; the rest is released. Without it, all.")
 @json_option
 def capture(hold_id: str, amount: str | None, as_json: bool) -> None:
@@ -63,7 +64,7 @@ def capture(hold_id: str, amount: str | None, as_json: bool) -> None:
 
 
 @holds.command("release")
-@click.argument("hold_id")
+@click.argument("hold_id", type=HOLD)
 @json_option
 def release(hold_id: str, as_json: bool) -> None:
     """Let the money of HOLD_ID go, or withdraw the request."""

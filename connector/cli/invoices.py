@@ -13,6 +13,7 @@ from connector.billing.documents.html import render_html
 from connector.billing.documents.pdf import render_pdf
 from connector.billing.invoices import Invoice, InvoiceStatus
 from connector.cli.context import actor, find_location, opened
+from connector.cli.identifiers import INVOICE, MEMBER
 from connector.cli.output import dollars, json_option, print_json, print_table
 from connector.use_cases.context import Context
 from connector.use_cases.invoices.invoice_document import invoice_document, invoice_number
@@ -32,7 +33,7 @@ def invoices() -> None:
 @invoices.command("list")
 @click.option("--location", "slug", required=True, help="Short name of the location.")
 @click.option("--status", "statuses", multiple=True, type=STATUSES, help="Only these.")
-@click.option("--member", "member_id", default=None, help="Only of this payer.")
+@click.option("--member", "member_id", type=MEMBER, help="Only of this payer.")
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000))
 @json_option
 def list_all(slug: str, statuses: tuple[str, ...], member_id: str | None, limit: int, as_json: bool) -> None:
@@ -58,7 +59,7 @@ def waiting(slug: str, as_json: bool) -> None:
 
 
 @invoices.command("show")
-@click.argument("invoice_id")
+@click.argument("invoice_id", type=INVOICE)
 @json_option
 def show(invoice_id: str, as_json: bool) -> None:
     """Show one invoice, by id or printed number, with its lines and every try to collect it."""
@@ -81,7 +82,7 @@ def show(invoice_id: str, as_json: bool) -> None:
 
 
 @invoices.command("release")
-@click.argument("invoice_ids", nargs=-1, required=True)
+@click.argument("invoice_ids", type=INVOICE, nargs=-1, required=True)
 @click.option("--on", type=DAY, default=None, help="Day of the debit; by default the payer's next free one.")
 @click.option("--same-day", is_flag=True, help="Allow a second debit of the payer on one day.")
 @json_option
@@ -97,7 +98,7 @@ def release(invoice_ids: tuple[str, ...], on: datetime | None, same_day: bool, a
 
 
 @invoices.command("forgive")
-@click.argument("invoice_id")
+@click.argument("invoice_id", type=INVOICE)
 @json_option
 def forgive(invoice_id: str, as_json: bool) -> None:
     """Never charge a missed period: void the invoice that waits for it."""
@@ -105,7 +106,7 @@ def forgive(invoice_id: str, as_json: bool) -> None:
 
 
 @invoices.command("cancel")
-@click.argument("invoice_id")
+@click.argument("invoice_id", type=INVOICE)
 @json_option
 def cancel(invoice_id: str, as_json: bool) -> None:
     """Void an unpaid invoice for which nothing is under way."""
@@ -113,7 +114,7 @@ def cancel(invoice_id: str, as_json: bool) -> None:
 
 
 @invoices.command("pdf")
-@click.argument("invoice_id")
+@click.argument("invoice_id", type=INVOICE)
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), default=None, help="By default its number.")
 @json_option
 def pdf(invoice_id: str, output: Path | None, as_json: bool) -> None:
@@ -130,7 +131,7 @@ def pdf(invoice_id: str, output: Path | None, as_json: bool) -> None:
 
 
 @invoices.command("html")
-@click.argument("invoice_id")
+@click.argument("invoice_id", type=INVOICE)
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), default=None, help="By default the screen.")
 def html(invoice_id: str, output: Path | None) -> None:
     """Write an invoice as a page of HTML."""

@@ -11,6 +11,7 @@ import click
 from connector.billing.agreements.schedule import Frequency
 from connector.cli.context import actor, opened, why_closed
 from connector.cli.filled import FILLED
+from connector.cli.identifiers import CONTRACT, MEMBER
 from connector.cli.output import json_option, print_json, visible
 from connector.errors import DomainError
 from connector.use_cases.members.add_member import Joining, add_member
@@ -46,7 +47,7 @@ def person_options(command: F) -> F:
 @person_options
 @click.option("--start", type=DAY, help="Agreed first day; by default the day on which the member signs.")
 @click.option("--promo", type=FILLED, metavar="CODE", help="Promo code to redeem.")
-@click.option("--referred-by", type=FILLED, metavar="CONTRACT", help="Contract of the member who brought this one.")
+@click.option("--referred-by", type=CONTRACT, metavar="CONTRACT", help="Contract of the member who brought this one.")
 @click.option("--no-invite", is_flag=True, help="Do not ask the member to sign up.")
 @json_option
 def add(
@@ -81,7 +82,7 @@ def add(
 
 
 @click.command("add-dependent")
-@click.argument("contract_id")
+@click.argument("contract_id", type=CONTRACT)
 @click.option("--plan", required=True, help="Membership plan of this person.")
 @person_options
 @json_option
@@ -96,8 +97,8 @@ def add_dependent(contract_id: str, plan: str, as_json: bool, **person: Any) -> 
 
 
 @click.command("drop-dependent")
-@click.argument("contract_id")
-@click.argument("member_id")
+@click.argument("contract_id", type=CONTRACT)
+@click.argument("member_id", type=MEMBER)
 @json_option
 def drop(contract_id: str, member_id: str, as_json: bool) -> None:
     """End the cover of the dependent MEMBER_ID on CONTRACT_ID; the next invoice is priced without them."""
@@ -110,8 +111,8 @@ def drop(contract_id: str, member_id: str, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("contract_id")
-@click.argument("member_id")
+@click.argument("contract_id", type=CONTRACT)
+@click.argument("member_id", type=MEMBER)
 @click.option("--email", default="", help="Where the new account holder is invited, if not known.")
 @click.option("--phone", default="")
 @json_option
@@ -126,8 +127,10 @@ def promote(contract_id: str, member_id: str, email: str, phone: str, as_json: b
 
 
 @click.command()
-@click.argument("contract_id")
-@click.option("--referred", required=True, metavar="CONTRACT", help="Contract of the member who was brought.")
+@click.argument("contract_id", type=CONTRACT)
+@click.option(
+    "--referred", required=True, type=CONTRACT, metavar="CONTRACT", help="Contract of the member who was brought."
+)
 @click.option("--campaign", default="", help="Where it came from, for the reports.")
 @json_option
 def refer(contract_id: str, referred: str, campaign: str, as_json: bool) -> None:
@@ -141,8 +144,8 @@ def refer(contract_id: str, referred: str, campaign: str, as_json: bool) -> None
 
 
 @click.command("change-plan")
-@click.argument("contract_id")
-@click.argument("member_id")
+@click.argument("contract_id", type=CONTRACT)
+@click.argument("member_id", type=MEMBER)
 @click.option("--plan", required=True, help="The plan to change to.")
 @click.option("--yes", is_flag=True, help="Do not ask; needed with --json.")
 @json_option

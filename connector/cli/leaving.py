@@ -8,7 +8,7 @@ import click
 
 from connector.billing.agreements.contracts import AgreementStatus
 from connector.cli.context import actor, opened
-from connector.cli.filled import FILLED
+from connector.cli.identifiers import CONTRACT, MEMBER
 from connector.cli.output import json_option, print_json
 from connector.errors import DomainError
 from connector.use_cases.members.cancel_membership import Consent, Leaving, cancel_membership, preview_cancel
@@ -16,7 +16,7 @@ from connector.use_cases.members.suspend_member import reactivate_member, suspen
 
 
 @click.command()
-@click.argument("contract_id")
+@click.argument("contract_id", type=CONTRACT)
 @json_option
 def suspend(contract_id: str, as_json: bool) -> None:
     """Pause CONTRACT_ID: nothing is invoiced or retried, and benefits are frozen."""
@@ -26,7 +26,7 @@ def suspend(contract_id: str, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("contract_id")
+@click.argument("contract_id", type=CONTRACT)
 @click.option("--override", is_flag=True, help="Also what was exported, which must not be charged elsewhere any more.")
 @json_option
 def reactivate(contract_id: str, override: bool, as_json: bool) -> None:
@@ -37,10 +37,10 @@ def reactivate(contract_id: str, override: bool, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("contract_id")
+@click.argument("contract_id", type=CONTRACT)
 @click.option("--override", is_flag=True, help="Cancel within a lock-in that blocks it; nothing is charged then.")
 @click.option("--cancel-dependents", is_flag=True, help="Cancel for the dependents, too.")
-@click.option("--promote", type=FILLED, metavar="MEMBER", help="Dependent who goes on as the others' account holder.")
+@click.option("--promote", type=MEMBER, metavar="MEMBER", help="Dependent who goes on as the others' account holder.")
 @click.option("--yes", is_flag=True, help="Do not ask; needed with --json.")
 @json_option
 def cancel(

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import click
 
 from connector.cli.context import actor, find_location, opened
+from connector.cli.identifiers import MEMBER
 from connector.cli.output import console, json_option, print_json, print_table, visible
 from connector.errors import DomainError, EdgeError
 from connector.matching.decision import Candidate
@@ -97,7 +98,7 @@ def list_all(slug: str, limit: int, as_json: bool) -> None:
 
 
 @links.command("candidates")
-@click.argument("member_id")
+@click.argument("member_id", type=MEMBER)
 @location_option
 @json_option
 def candidates(member_id: str, slug: str, as_json: bool) -> None:
@@ -129,7 +130,7 @@ def _reasons(candidate: Candidate) -> list[str]:
 
 
 @links.command("link")
-@click.argument("member_id")
+@click.argument("member_id", type=MEMBER)
 @click.argument("patient_id")
 @location_option
 @json_option
@@ -147,7 +148,7 @@ def link(member_id: str, patient_id: str, slug: str, as_json: bool) -> None:
 
 
 @links.command("unlink")
-@click.argument("member_id")
+@click.argument("member_id", type=MEMBER)
 @location_option
 @json_option
 def unlink(member_id: str, slug: str, as_json: bool) -> None:

@@ -10,6 +10,7 @@ import click
 from connector.billing.invoices import Invoice
 from connector.billing.members import PaymentMethod
 from connector.cli.context import location_of_member, opened
+from connector.cli.identifiers import MEMBER_OR_CONTRACT
 from connector.cli.output import console, dollars, json_option, print_json, print_table, visible
 from connector.use_cases.invoices.invoice_document import invoice_number
 from connector.use_cases.members.member_money import Entry
@@ -20,7 +21,7 @@ BENEFIT_COLUMNS = ("Benefit", "Codes", "Used", "Available", "Year")
 
 
 @click.command()
-@click.argument("any_id", metavar="MEMBER|CONTRACT")
+@click.argument("any_id", type=MEMBER_OR_CONTRACT, metavar="MEMBER|CONTRACT")
 @json_option
 def show(any_id: str, as_json: bool) -> None:
     """Show a member, or the account holder of a contract: people, prices, benefits, what is open and what happened."""

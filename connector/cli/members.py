@@ -15,6 +15,7 @@ from connector.billing.agreements.contracts import AgreementStatus
 from connector.billing.agreements.schedule import Frequency
 from connector.cli import editing, joining, leaving, member_sheet
 from connector.cli.context import find_location, location_of_member, opened
+from connector.cli.identifiers import CONTRACT, MEMBER
 from connector.cli.output import console, dollars, json_option, print_json, print_table, visible
 from connector.errors import DomainError, EdgeError
 from connector.money import Money
@@ -98,7 +99,7 @@ def _print(title: str, lines: Sequence[MemberLine], more: int, as_json: bool) ->
 
 
 @members.command("payment-plan")
-@click.argument("member_id")
+@click.argument("member_id", type=MEMBER)
 @click.option("--total", required=True, help="Sum of all instalments, e.g. 1200.00.")
 @click.option("--instalments", required=True, type=click.IntRange(1, 260), help="How many.")
 @click.option("--frequency", type=FREQUENCIES, default="fortnightly", show_default=True)
@@ -122,7 +123,7 @@ def payment_plan(
 
 
 @members.command("invite")
-@click.argument("contract_id")
+@click.argument("contract_id", type=CONTRACT)
 @json_option
 def invite(contract_id: str, as_json: bool) -> None:
     """Open the page of CONTRACT_ID on which the patient authorises a card or bank account, or gives another one."""

@@ -8,6 +8,7 @@ from datetime import date
 import click
 
 from connector.cli.context import actor, find_location, opened, senders
+from connector.cli.identifiers import MESSAGE
 from connector.cli.output import json_option, print_json, print_table, visible
 from connector.messaging.kinds import CHANNELS, Channel, MessageKind
 from connector.messaging.models import Message, MessageState
@@ -112,7 +113,7 @@ def send(as_json: bool) -> None:
 
 
 @messages.command("resend")
-@click.argument("message_id")
+@click.argument("message_id", type=MESSAGE)
 @json_option
 def resend(message_id: str, as_json: bool) -> None:
     """Send MESSAGE_ID once more. It says what is true by then, and is dropped when nothing of it is."""

@@ -12,6 +12,7 @@ from connector.billing.agreements.payment_plans import PaymentPlan
 from connector.billing.agreements.schedule import Frequency
 from connector.cli.context import actor, find_location, location_of_member, opened
 from connector.cli.filled import FILLED
+from connector.cli.identifiers import MEMBER, PAYMENT_PLAN
 from connector.cli.output import confirm, dollars, json_option, print_json, print_table
 from connector.cli.payment_plan_templates import template
 from connector.money import Money
@@ -35,7 +36,7 @@ payment_plans.add_command(template)
 
 
 @payment_plans.command("propose")
-@click.argument("member_id")
+@click.argument("member_id", type=MEMBER)
 @click.option("--total", required=True, help="Sum of deposit and instalments, e.g. 1200.00.")
 @click.option("--template", "template_name", help="Name of the template; without it the plan is personal.")
 @click.option("--months", type=int, help="Length of a plan from a template.")
@@ -99,7 +100,7 @@ def propose(
 
 
 @payment_plans.command("accept")
-@click.argument("plan_id")
+@click.argument("plan_id", type=PAYMENT_PLAN)
 @json_option
 def accept(plan_id: str, as_json: bool) -> None:
     """Start PLAN_ID for a payer who accepts it at the desk and has a payment method on file."""
@@ -139,7 +140,7 @@ def list_all(slug: str, status: str | None, archived: bool, as_json: bool) -> No
 
 
 @payment_plans.command("show")
-@click.argument("plan_id")
+@click.argument("plan_id", type=PAYMENT_PLAN)
 @json_option
 def show(plan_id: str, as_json: bool) -> None:
     """Show PLAN_ID with its whole schedule; number 0 is the deposit with the set-up fee."""
@@ -157,7 +158,7 @@ def show(plan_id: str, as_json: bool) -> None:
 
 
 @payment_plans.command("pay-early")
-@click.argument("plan_id")
+@click.argument("plan_id", type=PAYMENT_PLAN)
 @click.option("--count", type=int, default=1, show_default=True, help="How many instalments.")
 @json_option
 def early(plan_id: str, count: int, as_json: bool) -> None:
@@ -172,7 +173,7 @@ def early(plan_id: str, count: int, as_json: bool) -> None:
 
 
 @payment_plans.command("pay-off")
-@click.argument("plan_id")
+@click.argument("plan_id", type=PAYMENT_PLAN)
 @json_option
 def off(plan_id: str, as_json: bool) -> None:
     """Invoice all that remains of PLAN_ID today, as one; the next run collects it."""
@@ -186,7 +187,7 @@ def off(plan_id: str, as_json: bool) -> None:
 
 
 @payment_plans.command("change-payday")
-@click.argument("plan_id")
+@click.argument("plan_id", type=PAYMENT_PLAN)
 @click.argument("day", type=DAY, metavar="DAY")
 @json_option
 def payday(plan_id: str, day: datetime, as_json: bool) -> None:
@@ -197,7 +198,7 @@ def payday(plan_id: str, day: datetime, as_json: bool) -> None:
 
 
 @payment_plans.command("pause")
-@click.argument("plan_id")
+@click.argument("plan_id", type=PAYMENT_PLAN)
 @click.option("--until", required=True, type=DAY, help="No instalment before that day.")
 @json_option
 def pause(plan_id: str, until: datetime, as_json: bool) -> None:
@@ -208,7 +209,7 @@ def pause(plan_id: str, until: datetime, as_json: bool) -> None:
 
 
 @payment_plans.command("resume")
-@click.argument("plan_id")
+@click.argument("plan_id", type=PAYMENT_PLAN)
 @json_option
 def resume(plan_id: str, as_json: bool) -> None:
     """Go on with PLAN_ID before its pause ends."""
@@ -218,7 +219,7 @@ def resume(plan_id: str, as_json: bool) -> None:
 
 
 @payment_plans.command("cancel")
-@click.argument("plan_id")
+@click.argument("plan_id", type=PAYMENT_PLAN)
 @click.option("--yes", is_flag=True, help="Do not ask; needed with --json.")
 @json_option
 def cancel(plan_id: str, yes: bool, as_json: bool) -> None:
@@ -235,7 +236,7 @@ def cancel(plan_id: str, yes: bool, as_json: bool) -> None:
 
 
 @payment_plans.command("archive")
-@click.argument("plan_id")
+@click.argument("plan_id", type=PAYMENT_PLAN)
 @json_option
 def archive(plan_id: str, as_json: bool) -> None:
     """Put PLAN_ID away, which is completed or cancelled."""

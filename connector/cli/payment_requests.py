@@ -9,6 +9,7 @@ import click
 
 from connector.billing.agreements.payment_requests import RequestStatus
 from connector.cli.context import actor, find_location, location_of_member, opened
+from connector.cli.identifiers import MEMBER, PAYMENT_REQUEST
 from connector.cli.output import dollars, json_option, print_json, print_table
 from connector.money import Money
 from connector.use_cases.members.list_members import names_of
@@ -22,7 +23,7 @@ def payment_requests() -> None:
 
 
 @payment_requests.command("add")
-@click.argument("member_id")
+@click.argument("member_id", type=MEMBER)
 @click.option("--amount", "amounts", required=True, multiple=True, help="E.g. 120.00; repeat it for several.")
 @click.option(
     "--due",
@@ -77,7 +78,7 @@ def list_all(slug: str, status: str | None, as_json: bool) -> None:
 
 
 @payment_requests.command("show")
-@click.argument("request_id")
+@click.argument("request_id", type=PAYMENT_REQUEST)
 @json_option
 def show(request_id: str, as_json: bool) -> None:
     """Show REQUEST_ID with its invoices."""
@@ -92,7 +93,7 @@ def show(request_id: str, as_json: bool) -> None:
 
 
 @payment_requests.command("cancel")
-@click.argument("request_id")
+@click.argument("request_id", type=PAYMENT_REQUEST)
 @json_option
 def cancel(request_id: str, as_json: bool) -> None:
     """Ask for REQUEST_ID no longer, and void what is unpaid of it."""

@@ -10,6 +10,7 @@ import click
 from connector.billing.collecting.charges import RefundRequest, RefundState
 from connector.cli.context import actor, find_location, opened
 from connector.cli.filled import FILLED
+from connector.cli.identifiers import MEMBER, PAYMENT
 from connector.cli.output import confirm, dollars, json_option, print_json, print_table
 from connector.errors import DomainError, EdgeError
 from connector.money import Money
@@ -39,7 +40,7 @@ def payments() -> None:
 @click.option("--location", "slug", required=True, help="Short name of the location.")
 @click.option("--from", "start", type=DAY, default=None, help="First business date.")
 @click.option("--to", "end", type=DAY, default=None, help="Last business date.")
-@click.option("--member", "member_id", default=None, help="Only of this payer.")
+@click.option("--member", "member_id", type=MEMBER, help="Only of this payer.")
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000))
 @json_option
 def list_all(
@@ -64,7 +65,7 @@ def list_all(
 
 
 @payments.command("show")
-@click.argument("payment_id")
+@click.argument("payment_id", type=PAYMENT)
 @json_option
 def show(payment_id: str, as_json: bool) -> None:
     """Show one payment: attempts, fees, what went back, and how it stands in the practice system."""
@@ -100,7 +101,7 @@ def show(payment_id: str, as_json: bool) -> None:
 
 
 @payments.command("refund")
-@click.argument("payment_id")
+@click.argument("payment_id", type=PAYMENT)
 @click.option("--amount", type=FILLED, help="E.g. 20.50; by default all that is left of it.")
 @click.option("--reason", default="", help="For your own records.")
 @click.option("--yes", is_flag=True, help="Do not ask before the money goes.")
@@ -124,7 +125,7 @@ def refund(payment_id: str, amount: str | None, reason: str, yes: bool, as_json:
 
 
 @payments.command("record-refund")
-@click.argument("payment_id")
+@click.argument("payment_id", type=PAYMENT)
 @click.option("--amount", required=True, help="What was given back, e.g. 20.50.")
 @click.option("--on", type=DAY, required=True, help="The day on which it was given back.")
 @click.option("--note", default="", help="For your own records, e.g. the bank's number.")

@@ -8,6 +8,7 @@ import click
 
 from connector.billing.collecting.declines import DeclineClass
 from connector.cli.context import actor, find_location, opened
+from connector.cli.identifiers import INVOICE
 from connector.cli.output import dollars, json_option, print_json, print_table
 from connector.use_cases.members.list_members import names_of
 from connector.use_cases.recovery.list_recoveries import INVITE_AGAIN, STOPPED, list_recoveries, stop_recovery
@@ -67,7 +68,7 @@ def list_all(slug: str, as_json: bool) -> None:
 
 
 @recoveries.command("stop")
-@click.argument("invoice_id")
+@click.argument("invoice_id", type=INVOICE)
 @json_option
 def stop(invoice_id: str, as_json: bool) -> None:
     """Make no further step for INVOICE_ID: no retry, no reminder. It is still owed and can still be paid."""

@@ -7,6 +7,7 @@ from dataclasses import asdict
 import click
 
 from connector.cli.context import actor, find_location, opened
+from connector.cli.identifiers import LINK, SUBJECT
 from connector.cli.output import console, json_option, print_json, print_table, visible
 from connector.errors import DomainError, EdgeError
 from connector.use_cases.patient_pages.link_url import link_for
@@ -19,7 +20,7 @@ def patient_links() -> None:
 
 
 @patient_links.command("send")
-@click.argument("subject_id")
+@click.argument("subject_id", type=SUBJECT)
 @click.option("--show", is_flag=True, help="Print the address instead, e.g. to show it at the desk.")
 @json_option
 def send(subject_id: str, show: bool, as_json: bool) -> None:
@@ -64,7 +65,7 @@ def list_all(slug: str, as_json: bool) -> None:
 
 
 @patient_links.command("revoke")
-@click.argument("link_id")
+@click.argument("link_id", type=LINK)
 @json_option
 def revoke(link_id: str, as_json: bool) -> None:
     """Revoke the link LINK_ID: its address shows nothing any more."""

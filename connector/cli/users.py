@@ -10,6 +10,7 @@ import click
 from connector.billing.staff import Role
 from connector.cli.context import actor, opened
 from connector.cli.filled import FILLED
+from connector.cli.identifiers import USER
 from connector.cli.output import json_option, print_json, print_table
 from connector.use_cases.practice import staff_users
 from connector.use_cases.practice.list_staff import list_staff
@@ -78,7 +79,7 @@ def list_all(clinic: str | None, as_json: bool) -> None:
 
 
 @users.command("invite")
-@click.argument("user_id")
+@click.argument("user_id", type=USER)
 @json_option
 def invite(user_id: str, as_json: bool) -> None:
     """Send USER_ID, who is still pending, another invitation; the older one ends."""
@@ -98,7 +99,7 @@ def accept(code: str, as_json: bool) -> None:
 
 
 @users.command("edit")
-@click.argument("user_id")
+@click.argument("user_id", type=USER)
 @click.option("--given-name")
 @click.option("--family-name")
 @click.option("--email")
@@ -118,7 +119,7 @@ def edit(user_id: str, role: str | None, slugs: tuple[str, ...], as_json: bool, 
 
 
 @users.command("disable")
-@click.argument("user_id")
+@click.argument("user_id", type=USER)
 @json_option
 def disable(user_id: str, as_json: bool) -> None:
     """Shut USER_ID out from now on."""
@@ -128,7 +129,7 @@ def disable(user_id: str, as_json: bool) -> None:
 
 
 @users.command("enable")
-@click.argument("user_id")
+@click.argument("user_id", type=USER)
 @json_option
 def enable(user_id: str, as_json: bool) -> None:
     """Let USER_ID in again."""

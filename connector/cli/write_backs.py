@@ -8,6 +8,7 @@ import click
 
 from connector.cli.context import actor, find_location, opened
 from connector.cli.filled import FILLED
+from connector.cli.identifiers import WRITE_BACK
 from connector.cli.output import dollars, json_option, print_json, print_table, visible
 from connector.ledger.write_back import queue
 from connector.ledger.write_back.models import WriteBack
@@ -66,7 +67,7 @@ def list_all(slug: str, state: tuple[str, ...], limit: int, as_json: bool) -> No
 
 
 @write_backs.command("show")
-@click.argument("write_back_id")
+@click.argument("write_back_id", type=WRITE_BACK)
 @json_option
 def show(write_back_id: str, as_json: bool) -> None:
     """Show one write-back with every step it took."""
@@ -103,7 +104,7 @@ def work(slug: str | None, as_json: bool) -> None:
 
 
 @write_backs.command("post")
-@click.argument("write_back_id")
+@click.argument("write_back_id", type=WRITE_BACK)
 @json_option
 def post(write_back_id: str, as_json: bool) -> None:
     """Post to Ledger: send a write-back that waits for a person."""
@@ -113,7 +114,7 @@ def post(write_back_id: str, as_json: bool) -> None:
 
 
 @write_backs.command("mark-recorded")
-@click.argument("write_back_id")
+@click.argument("write_back_id", type=WRITE_BACK)
 @click.option("--undo", is_flag=True, help="Take the mark back.")
 @json_option
 def mark_recorded(write_back_id: str, undo: bool, as_json: bool) -> None:

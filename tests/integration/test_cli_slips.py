@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import click
 import httpx
 import pytest
 
 from connector.billing.invoices import Invoice, InvoiceStatus
 from connector.billing.members import Member
+from connector.cli.main import cli
 from connector.use_cases.transfer.export_everything import export_everything
 from connector.use_cases.transfer.import_members import import_members
 from tests.support.commands import command, document
@@ -37,6 +39,61 @@ def test_a_person_who_cannot_be_invited_is_no_member_and_has_no_id(shop: Practic
     assert (done.code, done.out) == (1, "")
     assert done.err == "Error: No e-mail address is known for the invitation: give one with --email.\n"
     assert shop.all(Member) == []
+
+
+def commands_with_ids(group: click.Group, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every command that takes an id as its first argument, by its words."""
+    for word in group.list_commands(click.Context(group)):
+        one = group.get_command(click.Context(group), word)
+        if isinstance(one, click.Group):
+            yield from commands_with_ids(one, (*before, word))
+        elif one and any((part.name or "").endswith(("_id", "_ids")) for part in one.params if part.required):
+            yield (*before, word)
+
+
+NEEDED: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("benefits", "use"): ("012",),
+    ("holds", "request"): ("--amount", "5"),
+    ("links", "candidates"): HERE,
+    ("links", "link"): ("1001", *HERE),
+    ("links", "unlink"): HERE,
+    ("members", "add-dependent"): ("--plan", "Essential", "--given-name", "A", "--family-name", "B"),
+    ("members", "change-plan"): ("mem_1", "--plan", "Essential"),
+    ("members", "drop-dependent"): ("mem_1",),
+    ("members", "promote"): ("mem_1",),
+    ("members", "payment-plan"): ("--total", "9", "--instalments", "3", "--first-due", "2026-10-01"),
+    ("members", "refer"): ("--referred", "con_1"),
+    ("payment-plans", "change-payday"): ("2026-10-01",),
+    ("payment-plans", "pause"): ("--until", "2026-10-01"),
+    ("payment-plans", "propose"): ("--total", "9"),
+    ("payment-requests", "add"): ("--amount", "5"),
+    ("payments", "record-refund"): ("--amount", "5", "--on", "2026-09-01"),
+}
+"""What some commands take besides."""
+
+
+@pytest.mark.parametrize("words", list(commands_with_ids(cli)), ids=" ".join)
+def test_what_is_no_id_is_never_repeated(shop: Practice, words: tuple[str, ...]) -> None:
+    """Somebody typed a name, an address or a card number where an id belongs."""
+    for typed in ("canary.ann@canary.example", "4242424242424242", "4242-4242-4242-4242", "Ann Canary"):
+        done = command(shop, *words, typed, *NEEDED.get(words, ()))
+
+        assert (done.code, done.out) == (1, "")
+        assert done.err.startswith("Error: There is no such ")
+        assert typed not in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("members", "show", "mem_unknown"), "There is no member and no contract 'mem_unknown'"),
+        (("invoices", "show", "LEURA-000042"), "There is no invoice 'LEURA-000042'"),
+        (("payments", "show", " pay_1 "), "There is no payment 'pay_1'"),
+    ],
+)
+def test_an_id_of_nothing_is_repeated(shop: Practice, arguments: tuple[str, ...], words: str) -> None:
+    """Whoever mistyped one sees what was looked for."""
+    assert words in command(shop, *arguments).err
 
 
 def test_an_export_that_is_refused_leaves_no_folder(shop: Practice, tmp_path: Path) -> None:
