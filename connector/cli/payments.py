@@ -10,7 +10,7 @@ import click
 from connector.billing.collecting.charges import RefundRequest, RefundState
 from connector.cli.context import actor, find_location, opened
 from connector.cli.filled import FILLED
-from connector.cli.identifiers import MEMBER, PAYMENT
+from connector.cli.identifiers import INVOICE, MEMBER, PAYMENT
 from connector.cli.output import confirm, dollars, json_option, print_json, print_table
 from connector.errors import DomainError, EdgeError
 from connector.money import Money
@@ -149,7 +149,7 @@ def record_refund(payment_id: str, amount: str, on: datetime, note: str, yes: bo
 
 
 @payments.command("record")
-@click.argument("invoice_id")
+@click.argument("invoice_id", type=INVOICE)
 @click.option("--by", "way", required=True, type=click.Choice([method.name.lower() for method in DeskMethod]))
 @click.option("--on", type=DAY, required=True, help="The day on which it was paid.")
 @click.option("--note", default="", help="For your own records, e.g. the number of the cheque.")

@@ -14,6 +14,7 @@ from connector.billing.agreements.contracts import Contract, Cover
 from connector.billing.agreements.payment_plans import PaymentPlan
 from connector.billing.agreements.schedule import Frequency
 from connector.billing.collecting.charges import Payment, RefundRequest, ReturnedPayment
+from connector.billing.invoices import Invoice, InvoiceStatus
 from connector.billing.offers.plan_changes import PlanChange
 from connector.billing.offers.plan_files import write
 from connector.cli.main import cli
@@ -33,6 +34,10 @@ ASKING: dict[str, tuple[tuple[str, ...], str]] = {
         "From 01/10/2026: 64.50 AUD instead of 29.90 AUD.",
     ),
     "payment-plans cancel": (("{plan}",), "Its balance of 90.00 is not charged any more."),
+    "payments record": (
+        ("{invoice}", "--by", "cash", "--on", "2026-09-01"),
+        "Note that the 64.50 AUD of {invoice} were paid",
+    ),
     "payments refund": (("{payment}",), "Give 29.90 AUD of the payment {payment} back through Stripe?"),
     "payments record-refund": (
         ("{payment}", "--amount", "29.90", "--on", "2026-09-01"),
@@ -67,6 +72,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator[S
     with running_practice(folder, template) as running:
         person: Enrolled = running.paid(linked=False)
         (payment,) = running.all(Payment)
+        running.enrol("pm_card_decline_insufficient_funds", plan="Premium", linked=False, adopted=True)
+        assert running.charge() == []
+        (owed,) = (invoice for invoice in running.all(Invoice) if invoice.status is InvoiceStatus.OVERDUE)
         first = running.today.replace(month=10)
         total = Money(9_000, "aud")
         plan_id = start_payment_plan(running.context, person.member_id, total, 3, Frequency.MONTHLY, first)
@@ -76,6 +84,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator[S
             "contract": person.contract_id,
             "member": person.member_id,
             "payment": payment.id,
+            "invoice": owed.id,
             "plan": plan_id,
             "folder": str(folder),
         }
