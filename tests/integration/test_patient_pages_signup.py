@@ -109,6 +109,24 @@ def test_a_promo_code_is_shown_in_the_price_and_redeemed_with_the_consent(browse
     assert "Your promo code SPRING counts" in text_of(browser.get(path).text)
 
 
+@pytest.mark.parametrize("typed", [" spring", "SPRING ", "\u00a0Spring  "])
+def test_a_code_that_a_keyboard_put_spaces_around_stays_in_the_form_until_it_is_agreed_to(
+    browser: Browser, typed: str
+) -> None:
+    """Looked at, the code is still to be sent with the consent, and then the price that was shown is the one signed."""
+    add_promo(browser)
+    path = browser.path(browser.practice.enrol(None).contract_id)
+
+    looked = browser.press(path, "preview", promo=typed)
+    assert "Today you pay $19.90" in text_of(looked.text) and "SPRING counts" not in text_of(looked.text)
+    filled = {name: field(looked.text, name) for name in ("promo", "shown")}
+
+    assert browser.press(path, "sign_up", agreed="yes", **filled).status_code == 303
+    (accepted,) = (row for row in browser.practice.all(Activity) if row.action == ACCEPTED)
+    assert accepted.detail["first_cents"] == 1990
+    assert "Your promo code SPRING counts" in text_of(browser.get(path).text)
+
+
 def test_the_price_after_a_promo_code_has_ended_is_shown_and_agreed_to(browser: Browser) -> None:
     """A code for three periods: the page, the consent and the history name what comes after them."""
     person = browser.practice.enrol(None)

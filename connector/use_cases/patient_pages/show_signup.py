@@ -102,7 +102,7 @@ def signup_page(context: Context, session: Session, location: Location, contract
         chosen=offer_key(held.plan_version_id if held else "", contract.frequency),
         dues=dues(context, session, location, contract),
         plans=tuple(_plans_held(session, contract)),
-        promo=_promo(session, contract),
+        promo=promo_of(session, contract),
         signed=not pending,
     )
 
@@ -210,6 +210,7 @@ def _dependents(session: Session, contract: Contract) -> Sequence[Cover]:
     return session.scalars(query.where(Cover.until_period.is_(None)).order_by(Cover.created_at, Cover.id)).all()
 
 
-def _promo(session: Session, contract: Contract) -> str:
+def promo_of(session: Session, contract: Contract) -> str:
+    """The promo code that the contract has; empty for none."""
     query = select(PromoCode.code).join(PromoRedemption, PromoRedemption.promo_code_id == PromoCode.id)
     return session.scalar(query.where(PromoRedemption.contract_id == contract.id)) or ""

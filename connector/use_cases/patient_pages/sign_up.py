@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import select
@@ -22,7 +22,15 @@ from connector.errors import DomainError
 from connector.use_cases.context import Context
 from connector.use_cases.patient_pages.acceptance import ACCEPTED
 from connector.use_cases.patient_pages.refusals import PayerRefusal
-from connector.use_cases.patient_pages.show_signup import Dues, SignupPage, dues, offer_key, offers, signup_page
+from connector.use_cases.patient_pages.show_signup import (
+    Dues,
+    SignupPage,
+    dues,
+    offer_key,
+    offers,
+    promo_of,
+    signup_page,
+)
 from connector.use_cases.plans.promo_codes import redeem
 
 
@@ -70,12 +78,16 @@ def sign_up(context: Context, session: Session, location: Location, contract: Co
 
 
 def preview(context: Context, session: Session, location: Location, contract: Contract, form: SignupForm) -> SignupPage:
-    """The page with that choice on it, in a unit of work that the caller undoes. Raises DomainError as above."""
+    """The page with that choice on it, in a unit of work that the caller undoes. Raises DomainError as above.
+
+    A code that is only looked at does not count yet: the page asks for it again, as the form has it.
+    """
+    counting = promo_of(session, contract)
     choose(session, location, contract, form, context.clock.now())
     page = signup_page(context, session, location, contract)
     if page is None:
         raise PayerRefusal("There is nothing to sign any more.")
-    return page
+    return replace(page, promo=counting)
 
 
 def choose(session: Session, location: Location, contract: Contract, form: SignupForm, now: datetime) -> None:
