@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
@@ -14,10 +15,14 @@ from connector.billing.members import Member
 from connector.billing.policy import FeeBearer
 from connector.billing.prices.discounts import PromoCode, PromoRedemption
 from connector.billing.prices.pricing import PromoScope, PromoTerms
+from connector.messaging.models import Message
 from connector.use_cases.patient_pages.acceptance import ACCEPTED
 from connector.use_cases.plans.promo_codes import add_promo_code
+from connector.use_cases.practice.location_settings import activate_location, pause_location
 from tests.support.patient_browser import Browser, browsing, field, text_of
 from tests.support.practice import Practice
+from tests.support.processes import until
+from tests.support.requests import STAFF
 
 
 @pytest.fixture
@@ -214,6 +219,38 @@ def test_a_link_shows_little_and_changes_nothing_that_the_practice_knows(browser
     assert all(hidden not in shown for hidden in ("Ferris", "491570006", "491 570 006", "ada.ferris"))
     member = practice.all(Member)[0]
     assert (member.given_name, member.family_name, member.phone) == ("Ada", "Ferris", "+61491570006")
+
+
+def test_a_paused_practice_says_that_it_takes_no_sign_ups_and_the_same_link_works_later(browser: Browser) -> None:
+    """Nobody reads that the link was used; what is submitted meanwhile stores nothing and opens no page at Stripe."""
+    practice = browser.practice
+    path = browser.path(practice.enrol(None).contract_id)
+    shown = field(browser.get(path).text, "shown")
+    pause_location(browser.context, "leura", STAFF)
+
+    page = browser.get(path)
+    submits = [browser.press(path, action, agreed="yes", shown=shown) for action in ("sign_up", "preview", "method")]
+
+    assert [answer.status_code for answer in (page, *submits)] == [200] * 4
+    assert all("takes no sign-ups here just now" in text_of(answer.text) for answer in (page, *submits))
+    assert "Ada" not in page.text and "<form" not in page.text
+    assert [row for row in practice.all(Activity) if row.action == ACCEPTED] == []
+    activate_location(browser.context, "leura", STAFF)
+    assert browser.sign(path).status_code == 303
+
+
+def test_whoever_asks_for_a_new_link_while_the_practice_is_paused_gets_one(browser: Browser) -> None:
+    """It says the same as the old one did before it expired, until the practice is open again."""
+    practice = browser.practice
+    contract_id = practice.enrol(None).contract_id
+    path = browser.path(contract_id)
+    pause_location(browser.context, "leura", STAFF)
+    practice.clock.advance(timedelta(days=31))
+
+    assert browser.get(path).status_code == 404
+    assert browser.press(path, "new").status_code == 200
+    until(lambda: len(practice.all(Message)) == 2, "the message is queued")
+    assert "takes no sign-ups here just now" in browser.get(browser.path(contract_id)).text
 
 
 def test_a_member_whose_first_payment_was_declined_only_gives_another_card(browser: Browser) -> None:

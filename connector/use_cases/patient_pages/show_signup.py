@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from connector.billing.agreements.contracts import AgreementStatus, Contract, Cover
 from connector.billing.agreements.schedule import Frequency, due_date
-from connector.billing.clinics import Location, LocationStatus
+from connector.billing.clinics import Location
 from connector.billing.members import Member
 from connector.billing.offers.plan_terms import PlanTerms, admits, offered_on
 from connector.billing.offers.plans import MembershipPlan, PlanVersion
@@ -90,7 +90,7 @@ class SignupPage:
 
 def signup_page(context: Context, session: Session, location: Location, contract: Contract) -> SignupPage | None:
     """The page for a contract that waits for its payer; None when there is nothing to sign."""
-    if contract.status not in SIGNABLE or location.status is not LocationStatus.ACTIVE:
+    if contract.status not in SIGNABLE:
         return None
     member = session.get_one(Member, contract.member_id)
     held = _holder_cover(session, contract)

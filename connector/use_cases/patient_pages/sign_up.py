@@ -32,6 +32,7 @@ from connector.use_cases.patient_pages.show_signup import (
     signup_page,
 )
 from connector.use_cases.plans.promo_codes import redeem
+from connector.use_cases.practice.location_settings import require_active
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -51,8 +52,9 @@ def sign_up(context: Context, session: Session, location: Location, contract: Co
     """Store the choice and the acceptance, in the caller's unit of work.
 
     Raises DomainError, after which the caller keeps nothing: for a number that cannot be one, a promo code that cannot
-    be redeemed, or amounts other than those that were shown.
+    be redeemed, amounts other than those that were shown, or a location that takes no sign-ups.
     """
+    require_active(location)
     if not form.agreed:
         raise PayerRefusal("Please read the terms and tick the box to accept them.")
     now = context.clock.now()
