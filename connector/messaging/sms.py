@@ -23,6 +23,18 @@ _MAY_TAKE_SMS = frozenset(
         PhoneNumberType.UNKNOWN,
     }
 )
+_OF_SERVICES = frozenset(
+    {
+        PhoneNumberType.PREMIUM_RATE,
+        PhoneNumberType.SHARED_COST,
+        PhoneNumberType.TOLL_FREE,
+        PhoneNumberType.UAN,
+        PhoneNumberType.VOICEMAIL,
+        PhoneNumberType.PAGER,
+    }
+)
+_SHORTEST = 7
+"""Digits that a person's number has at least, unless the tables know a shorter one."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -74,3 +86,12 @@ def e164(text: str, region: str) -> str:
     ):
         raise DomainError("This is not the number of a mobile phone: correct the telephone number of the contact.")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def is_service_number(number: str) -> bool:
+    """Whether a number in E.164 is no person's: at a premium or shared rate, free of charge, or a short one."""
+    parsed = phonenumbers.parse(number)
+    if phonenumbers.number_type(parsed) in _OF_SERVICES:
+        return True
+    is_short = len(phonenumbers.national_significant_number(parsed)) < _SHORTEST
+    return is_short and not phonenumbers.is_valid_number(parsed)

@@ -16,7 +16,9 @@ from connector.billing.policy import FeeBearer
 from connector.billing.prices.discounts import PromoCode, PromoRedemption
 from connector.billing.prices.pricing import PromoScope, PromoTerms
 from connector.messaging.models import Message
-from connector.use_cases.patient_pages.acceptance import ACCEPTED
+from connector.use_cases.members.edit_member import edit_member
+from connector.use_cases.patient_pages.link_history import ACCEPTED, PAGE_OPENED
+from connector.use_cases.patient_pages.manage_links import list_links, revoke_link
 from connector.use_cases.plans.promo_codes import add_promo_code
 from connector.use_cases.practice.location_settings import activate_location, pause_location
 from tests.support.patient_browser import Browser, browsing, field, text_of
@@ -174,6 +176,9 @@ def test_a_promo_code_that_was_used_up_meanwhile_changes_nothing(browser: Browse
         ({"agreed": "no"}, "tick the box"),
         ({"phone": "twelve"}, "cannot be a telephone number"),
         ({"phone": "4242 4242 4242 4242"}, "enter no card number on this page"),
+        ({"phone": "1900 123 456"}, "is the number of a service"),
+        ({"phone": "13 13 13"}, "is the number of a service"),
+        ({"phone": "12345"}, "is the number of a service, or too short"),
         ({"promo": "NOSUCH"}, "not known"),
         ({"plan": "plv_none:monthly"}, "not offered any more"),
         ({"plan": "::"}, "not offered any more"),
@@ -219,6 +224,69 @@ def test_a_link_shows_little_and_changes_nothing_that_the_practice_knows(browser
     assert all(hidden not in shown for hidden in ("Ferris", "491570006", "491 570 006", "ada.ferris"))
     member = practice.all(Member)[0]
     assert (member.given_name, member.family_name, member.phone) == ("Ada", "Ferris", "+61491570006")
+
+
+def test_a_number_that_was_mistyped_on_the_page_is_corrected_on_it(browser: Browser) -> None:
+    """Back from the page of Stripe; what is left empty stays, and the number itself is never shown."""
+    path = browser.path(browser.practice.enrol(None).contract_id)
+    browser.sign(path, phone="0491 570 159")
+
+    again = browser.get(path).text
+    assert "the number that you gave was wrong" in text_of(again) and "570" not in again
+    browser.sign(path, phone="0491 570 156")
+    assert browser.practice.all(Member)[0].phone == "+61491570156"
+    browser.sign(path)
+    assert browser.practice.all(Member)[0].phone == "+61491570156"
+
+
+def test_a_number_that_staff_have_entered_since_is_theirs(browser: Browser) -> None:
+    """The link neither changes it nor loses it when it is revoked."""
+    person = browser.practice.enrol(None)
+    path = browser.path(person.contract_id)
+    browser.sign(path, phone="0491 570 159")
+    edit_member(browser.context, person.member_id, {"phone": "0491 570 156"}, actor=STAFF)
+
+    assert 'name="phone"' not in browser.get(path).text
+    browser.sign(path, phone="0491 570 157")
+    (link,) = list_links(browser.context, browser.practice.location)
+    revoke_link(browser.context, link.id, STAFF)
+
+    assert browser.practice.all(Member)[0].phone == "+61491570156"
+
+
+def test_a_form_that_is_sent_again_unchanged_is_one_acceptance(browser: Browser) -> None:
+    """The history names it once, and the page of Stripe, too; another number or another price is news."""
+    practice = browser.practice
+    path = browser.path(practice.enrol(None).contract_id)
+
+    def told() -> list[int]:
+        actions = [row.action for row in practice.all(Activity)]
+        return [actions.count(ACCEPTED), actions.count(PAGE_OPENED)]
+
+    for _ in range(4):
+        browser.sign(path, phone="0491 570 159")
+    assert told() == [1, 1]
+    browser.sign(path, phone="0491 570 156")
+    assert told() == [2, 1]
+    premium = option(browser.get(path).text, "Premium: $64.50 each month")
+    looked = browser.press(path, "preview", plan=premium)
+    browser.sign(path, plan=premium, shown=field(looked.text, "shown"))
+    assert told() == [3, 2]
+
+
+def test_what_is_accepted_again_after_the_link_was_revoked_counts_anew(browser: Browser) -> None:
+    """Of two acceptances with the same words only the one after the revocation lets the membership begin."""
+    practice = browser.practice
+    contract_id = practice.enrol(None).contract_id
+    browser.sign(browser.path(contract_id))
+    (link,) = list_links(browser.context, practice.location)
+    revoke_link(browser.context, link.id, STAFF)
+
+    browser.give(browser.sign(browser.path(contract_id)))
+    browser.hear()
+
+    assert practice.all(Contract)[0].status is AgreementStatus.ACTIVE
+    assert [row.action for row in practice.all(Activity)].count(ACCEPTED) == 2
 
 
 def test_a_paused_practice_says_that_it_takes_no_sign_ups_and_the_same_link_works_later(browser: Browser) -> None:

@@ -18,7 +18,7 @@ from connector.messaging.clicksend import ClickSendSms
 from connector.messaging.mailer import Mail, OutboxMailer, compose, only_address
 from connector.messaging.messagemedia import MessageMediaSms
 from connector.messaging.senders import open_mailer, open_sms
-from connector.messaging.sms import OutboxSms, Sms, e164
+from connector.messaging.sms import OutboxSms, Sms, e164, is_service_number
 from connector.messaging.smtp import SmtpMailer
 from connector.messaging.twilio import TwilioSms
 from connector.settings import MailSettings, Settings, SmsSettings
@@ -180,3 +180,21 @@ def test_secrets_are_in_no_repr() -> None:
 
     assert SECRET not in shown
     assert "practice" not in shown
+
+
+@pytest.mark.parametrize(
+    ("number", "is_service"),
+    [
+        ("+611900123456", True),
+        ("+61131313", True),
+        ("+611300123456", True),
+        ("+6112345", True),
+        ("+61491570156", False),
+        ("+61247841234", False),
+        ("+447700900123", False),
+        ("+29022158", False),
+    ],
+)
+def test_numbers_of_services_are_told_from_those_of_people(number: str, is_service: bool) -> None:
+    """Premium and shared rates and short numbers, but not the short ones of a small country."""
+    assert is_service_number(number) is is_service

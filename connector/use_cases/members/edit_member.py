@@ -17,6 +17,8 @@ EDITABLE = (
     *("address", "suburb", "state", "postcode"),
 )
 """Fields of a person that staff may correct, by their names in a file of members."""
+EDITED = "Member Edited"
+"""The history's name for it."""
 
 
 def edit_member(context: Context, member_id: str, changes: Mapping[str, str], *, actor: str) -> list[str]:
@@ -40,7 +42,7 @@ def edit_member(context: Context, member_id: str, changes: Mapping[str, str], *,
             remember(
                 session,
                 member_id,
-                "Member Edited",
+                EDITED,
                 now,
                 location_id=location.id,
                 actor=actor,

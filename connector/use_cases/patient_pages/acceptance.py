@@ -6,33 +6,27 @@ is due. Whoever completes the page asks here whether it still counts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from connector.billing.activity import Activity, remember
-from connector.billing.agreements.contracts import AgreementStatus, Contract
+from connector.billing.activity import Activity
+from connector.use_cases.patient_pages.link_history import ACCEPTED, PAGE_OPENED, REVOKED, newest_first, remember_once
 from connector.use_cases.patient_pages.link_subject import LinkSubject
 from connector.use_cases.patient_pages.show_signup import Dues
-
-ACCEPTED = "Terms Accepted"
-PAGE_OPENED = "Payment Page Opened"
-REVOKED = "Link Revoked"
 
 
 def page_opened(session: Session, subject: LinkSubject, page_id: str, amounts: str, now: datetime) -> None:
     """Remember that the payer went on to that page of the processor. `amounts`: what they were shown, '' if fixed."""
-    actor = f"member:{subject.member_id}"
     detail = {"page_id": page_id} | ({"amounts": amounts} if amounts else {})
-    remember(session, subject.id, PAGE_OPENED, now, location_id=subject.location.id, actor=actor, **detail)
+    whose = {"location_id": subject.location.id, "member_id": subject.member_id}
+    remember_once(session, subject.id, PAGE_OPENED, now, **whose, **detail)
 
 
 def was_revoked(session: Session, subject_id: str, page_id: str) -> bool:
     """Whether the link was revoked after the payer had gone on to that page. A page that staff opened has no link."""
     opened = _opening(session, subject_id, page_id)
-    revoked = _newest(session, subject_id, REVOKED)
+    revoked = newest_first(session, subject_id, REVOKED)
     return bool(opened and revoked and revoked[0].sequence > opened.sequence)
 
 
@@ -44,7 +38,7 @@ def shown_amounts(session: Session, subject_id: str, page_id: str) -> str:
 
 def is_dearer(session: Session, contract_id: str, found: Dues) -> bool:
     """Whether a contract comes to more now than its payer accepted last; never if that was not here."""
-    accepted = _newest(session, contract_id, ACCEPTED)
+    accepted = newest_first(session, contract_id, ACCEPTED)
     if not accepted:
         return False
     then = accepted[0].detail
@@ -56,17 +50,7 @@ def is_dearer(session: Session, contract_id: str, found: Dues) -> bool:
     )
 
 
-def gave_phone(session: Session, contract_id: str) -> bool:
-    """Whether the payer's phone number came with the acceptance of a contract that has not begun."""
-    if session.get_one(Contract, contract_id).status is not AgreementStatus.PENDING:
-        return False
-    return any("phone_given" in row.detail for row in _newest(session, contract_id, ACCEPTED))
-
-
 def _opening(session: Session, subject_id: str, page_id: str) -> Activity | None:
-    return next((row for row in _newest(session, subject_id, PAGE_OPENED) if row.detail["page_id"] == page_id), None)
-
-
-def _newest(session: Session, subject_id: str, action: str) -> Sequence[Activity]:
-    query = select(Activity).where(Activity.subject_id == subject_id, Activity.action == action)
-    return session.scalars(query.order_by(Activity.sequence.desc())).all()
+    return next(
+        (row for row in newest_first(session, subject_id, PAGE_OPENED) if row.detail["page_id"] == page_id), None
+    )

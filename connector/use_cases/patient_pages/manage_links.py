@@ -16,7 +16,7 @@ from connector.errors import DomainError
 from connector.messaging.kinds import MessageKind
 from connector.use_cases.context import Context
 from connector.use_cases.messages.queue_message import queue_message
-from connector.use_cases.patient_pages.acceptance import REVOKED, gave_phone
+from connector.use_cases.patient_pages.link_history import REVOKED, gave_phone
 from connector.use_cases.patient_pages.link_subject import LinkSubject, link_subject
 from connector.use_cases.patient_pages.open_link import PATIENT_KINDS
 

@@ -23,6 +23,7 @@ from connector.errors import DomainError
 from connector.money import Money
 from connector.use_cases.context import Context
 from connector.use_cases.invoices.price_periods import Prices
+from connector.use_cases.patient_pages.link_history import gave_phone
 
 SIGNABLE = (AgreementStatus.PENDING, AgreementStatus.FAILED)
 """Contracts that wait for their payer. One that failed was signed, and only wants another payment method."""
@@ -74,7 +75,10 @@ class SignupPage:
 
     given_name: str
     asks_phone: bool
-    """The practice has no phone number of the payer yet. One that it has is neither shown nor changed by a link."""
+    """The practice has no phone number of the payer but one that was given here. A number is never shown, and one that
+    the practice knows is not changed by a link."""
+    phone_given: bool
+    """A number was given here already; another one corrects it."""
     offers: tuple[Offer, ...]
     """None when the plan cannot be chosen any more."""
     chosen: str
@@ -95,9 +99,11 @@ def signup_page(context: Context, session: Session, location: Location, contract
     member = session.get_one(Member, contract.member_id)
     held = _holder_cover(session, contract)
     pending = contract.status is AgreementStatus.PENDING
+    phone_given = bool(member.phone) and gave_phone(session, contract.id)
     return SignupPage(
         given_name=member.given_name,
-        asks_phone=not member.phone,
+        asks_phone=not member.phone or phone_given,
+        phone_given=phone_given,
         offers=offers(session, location, contract, context.clock.now()) if pending else (),
         chosen=offer_key(held.plan_version_id if held else "", contract.frequency),
         dues=dues(context, session, location, contract),

@@ -8,7 +8,6 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from connector.billing.activity import remember
 from connector.billing.agreements.contracts import AgreementStatus, Contract, Cover
 from connector.billing.agreements.schedule import Frequency
 from connector.billing.clinics import Location
@@ -19,8 +18,9 @@ from connector.billing.offers.plans import MembershipPlan, PlanVersion, price_of
 from connector.billing.prices.discounts import PromoCode, PromoRedemption
 from connector.billing.prices.pricing import Position
 from connector.errors import DomainError
+from connector.messaging.sms import is_service_number
 from connector.use_cases.context import Context
-from connector.use_cases.patient_pages.acceptance import ACCEPTED
+from connector.use_cases.patient_pages.link_history import ACCEPTED, gave_phone, remember_once
 from connector.use_cases.patient_pages.refusals import PayerRefusal
 from connector.use_cases.patient_pages.show_signup import (
     Dues,
@@ -58,18 +58,18 @@ def sign_up(context: Context, session: Session, location: Location, contract: Co
     if not form.agreed:
         raise PayerRefusal("Please read the terms and tick the box to accept them.")
     now = context.clock.now()
-    phone_given = _take_phone(session.get_one(Member, contract.member_id), form.phone)
+    phone_given = _take_phone(session, contract, form.phone)
     choose(session, location, contract, form, now)
     found = dues(context, session, location, contract)
     if form.shown != amounts(found):
         raise PayerRefusal("The price has changed: please check it below, and continue if you agree.")
-    remember(
+    remember_once(
         session,
         contract.id,
         ACCEPTED,
         now,
         location_id=location.id,
-        actor=f"member:{contract.member_id}",
+        member_id=contract.member_id,
         plan_version_ids=sorted(_versions(session, contract)),
         first_cents=found.first.cents,
         later_cents=found.later.cents,
@@ -107,21 +107,25 @@ def amounts(found: Dues) -> str:
     return f"{found.first.cents}/{found.later.cents}/{found.afterwards.cents}/{found.frequency}"
 
 
-def _take_phone(member: Member, typed: str) -> bool:
-    """Fill in a phone number that the practice lacks; whether that was done.
+def _take_phone(session: Session, contract: Contract, typed: str) -> bool:
+    """Fill in a phone number that the practice lacks, or correct one that was given here; whether that was done.
 
     A link changes neither a name nor a number that is known: names decide to which patient's file the money goes, and
     to known numbers go the links themselves.
     """
-    if member.phone or not typed.strip():
+    member = session.get_one(Member, contract.member_id)
+    if not typed.strip() or (member.phone and not gave_phone(session, contract.id)):
         return False
     if holds_card_number(typed):
         raise PayerRefusal("Please enter no card number on this page: the page for your card comes next.")
     try:
-        member.phone = phone_number(typed)
+        number = phone_number(typed)
     except BadCell:
         raise PayerRefusal("This cannot be a telephone number: please correct it.") from None
-    return True
+    if is_service_number(number):
+        raise PayerRefusal("This is the number of a service, or too short: please enter the number of your own phone.")
+    is_new, member.phone = member.phone != number, number
+    return is_new
 
 
 def _choose_plan(session: Session, location: Location, contract: Contract, chosen: str, now: datetime) -> None:
