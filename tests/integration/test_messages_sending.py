@@ -141,6 +141,25 @@ def test_a_failed_hand_over_is_repeated_after_longer_and_longer_pauses(
     assert post.send().sent == 1
 
 
+def test_an_outbox_without_room_loses_no_message_and_is_one_problem(post: Post) -> None:
+    """The run comes to its end, what was not written stays queued on both channels, and goes once there is room."""
+    for _ in range(3):
+        post.enrol("pm_card_decline_lost_card")
+    post.practice.charge()
+    post.recover()
+    post.folder.parent.mkdir(parents=True)
+    post.folder.write_text("A file is in its place.")
+
+    tally = post.send()
+
+    assert (tally.sent, len(tally.problems)) == (0, 1)
+    assert set(post.states()) == {QUEUED}
+    assert all(row.sent_at is None for row in post.practice.all(Message))
+    post.folder.unlink()
+    post.practice.advance(minutes=5)
+    assert post.send().sent == 6
+
+
 def test_an_email_of_unknown_fate_goes_again_and_an_sms_does_not(post: Post, owing: Enrolled) -> None:
     """Two e-mails are a nuisance; two texts cost money and trust."""
     post.sms.error = post.mail.error = lambda: OutcomeUnknown("No answer.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from email import message_from_bytes
 from email.policy import SMTP as SMTP_POLICY
 from email.policy import default
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from connector.errors import DomainError, Rejected
+from connector.errors import DomainError, NotSent, Rejected
 from connector.messaging.clicksend import ClickSendSms
 from connector.messaging.mailer import Mail, OutboxMailer, compose, only_address
 from connector.messaging.messagemedia import MessageMediaSms
@@ -55,6 +56,30 @@ def test_the_settings_choose_the_sms_provider(tmp_path: Path, fields: dict[str, 
     settings = Settings.model_construct(sms=SmsSettings.model_validate(fields))
 
     assert type(open_sms(settings, tmp_path)) is kind
+
+
+def test_files_of_the_outbox_are_for_their_owner_alone(tmp_path: Path) -> None:
+    """They hold addresses and links."""
+    OutboxMailer(tmp_path / "outbox", "a@example.com").send(Mail("b@example.com", "Subject", "Text"))
+    OutboxSms(tmp_path / "outbox").send(Sms("+61491570156", "Text"))
+
+    modes = {file.stat().st_mode & 0o777 for file in (tmp_path / "outbox").iterdir()}
+    assert modes == {0o600} or sys.platform == "win32"
+
+
+@pytest.mark.parametrize("send", ["mail", "sms"])
+def test_an_outbox_that_cannot_be_written_to_has_sent_nothing(tmp_path: Path, send: str) -> None:
+    """It says so in one sentence, the same for each message, and leaves no half of one behind."""
+    folder = tmp_path / "outbox"
+    folder.write_text("A file is in its place.")
+    sentence = rf"^The messages cannot be written to {re.escape(str(folder))} \(.+\): make room"
+
+    with pytest.raises(NotSent, match=sentence):
+        if send == "mail":
+            OutboxMailer(folder, "a@example.com").send(Mail("b@example.com", "Subject", "Text"))
+        else:
+            OutboxSms(folder).send(Sms("+61491570156", "Text"))
+    assert [file.name for file in tmp_path.iterdir()] == ["outbox"]
 
 
 def test_the_outbox_keeps_messages_as_files_that_people_can_read(tmp_path: Path) -> None:
