@@ -26,6 +26,7 @@ class MessageKind(StrEnum):
     CARD_EXPIRING = "card_expiring"
     PLAN_CHANGE_NOTICE = "plan_change_notice"
     DEPENDENT_ADDED = "dependent_added"
+    HOLD_REQUEST = "hold_request"
     HOLD_EXPIRING = "hold_expiring"
     OVERDUE_STAFF_NOTICE = "overdue_staff_notice"
     KEPT_TOO_MUCH = "kept_too_much"
@@ -39,6 +40,7 @@ _ALSO_BY_SMS = frozenset(
     {
         MessageKind.INVITATION,
         MessageKind.PAYMENT_REQUEST,
+        MessageKind.HOLD_REQUEST,
         MessageKind.PAYMENT_FAILED,
         MessageKind.PAYMENT_FAILED_AGAIN,
         MessageKind.FINAL_NOTICE,
@@ -68,6 +70,7 @@ REQUIRED: dict[MessageKind, frozenset[str]] = {
     MessageKind.PLAN_CHANGE_NOTICE: _PERSON | {"person", "plan", "old_amount", "amount", "frequency", "effective_on"},
     MessageKind.DEPENDENT_ADDED: frozenset({"given_name", "practice"})
     | {"person", "plan", "old_amount", "amount", "frequency", "effective_on"},
+    MessageKind.HOLD_REQUEST: _PERSON | {"amount", "expires_on"},
     MessageKind.HOLD_EXPIRING: frozenset({"practice", "url", "hold_id", "amount", "expires_on"}),
     MessageKind.OVERDUE_STAFF_NOTICE: frozenset({"practice", "url", "count", "amount", "contract_ids"}),
     MessageKind.KEPT_TOO_MUCH: frozenset({"practice", "url", "number", "amount"}),

@@ -84,14 +84,14 @@ def assert_explained(practice: Practice) -> None:
 
 
 def test_a_hold_is_asked_for_by_email_and_sms_at_once(practice: Practice, payer: Enrolled) -> None:
-    """The message names the hold, its amount and the day until which the link is good; nothing is charged."""
+    """The message has the amount and the day until which the link is good, and says that nothing is charged now."""
     hold_id = hold_for(practice, payer, HELD)
 
     asked = [row for row in practice.all(Message) if row.subject_id == hold_id]
 
-    assert {row.kind for row in asked} == {MessageKind.PAYMENT_REQUEST}
+    assert {row.kind for row in asked} == {MessageKind.HOLD_REQUEST}
     assert {row.channel.value for row in asked} == {"email", "sms"}
-    detail = {"is_plan": False, "amount_cents": HELD, "due_on": "2026-09-01", "expires_on": "2026-09-15"}
+    detail = {"amount_cents": HELD, "expires_on": "2026-09-15"}
     assert all(row.detail == detail and row.not_before == practice.clock.now() for row in asked)
     assert (held(practice), invoices(practice), intents(practice)) == (HoldStatus.REQUESTED, [], [])
 

@@ -31,8 +31,11 @@ from connector.use_cases.messages.send_messages import CLAIM_LASTS, MAYBE_SENT, 
 from connector.use_cases.patient_pages.open_link import open_link
 from connector.use_cases.patient_pages.pay_invoice import Paid, pay_invoice
 from connector.use_cases.recovery.tell_staff import tell_staff
+from connector.use_cases.requests.hold_payment import request_hold
+from connector.use_cases.requests.settle_hold import release_hold
 from tests.support.post import EMAIL, NUMBER, Post, tokens
 from tests.support.practice import Enrolled, Practice, person_of
+from tests.support.requests import STAFF, aud
 
 SYDNEY = ZoneInfo("Australia/Sydney")
 KILLED = 137 if sys.platform == "win32" else -signal.SIGKILL
@@ -102,6 +105,21 @@ def test_without_pages_of_our_own_the_link_leads_to_the_processors_page(post: Po
     post.send()
 
     assert all(post.practice.stripe.address in text for text in [*post.mails(), *post.texts()])
+
+
+def test_a_hold_is_asked_for_in_words_of_its_own(post: Post) -> None:
+    """On both channels the amount is set aside, and nothing is due; once it is withdrawn nobody is asked."""
+    person = post.enrol(None)
+    first, second = (request_hold(post.practice.context, person.member_id, aud(1_000), STAFF) for _ in range(2))
+    release_hold(post.practice.context, second, STAFF)
+
+    tally = post.send()
+
+    assert (tally.sent, tally.dropped) == (2, 2)
+    for text in (*post.mails(), *post.texts()):
+        assert "$10.00 be set aside" in text and "Nothing is charged now" in text
+        assert "asks you to pay" not in text and "is due" not in text
+    assert {row.subject_id for row in post.practice.all(Message) if row.state is SENT} == {first}
 
 
 def test_what_is_not_true_any_more_is_dropped(post: Post, owing: Enrolled) -> None:

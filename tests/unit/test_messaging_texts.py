@@ -19,7 +19,9 @@ from connector.money import Money
 EACH = [(kind, channel) for kind in MessageKind for channel in sorted(CHANNELS[kind])]
 BY_SMS = [kind for kind, channel in EACH if channel is Channel.SMS]
 TO_STAFF = {MessageKind.HOLD_EXPIRING, MessageKind.OVERDUE_STAFF_NOTICE, MessageKind.KEPT_TOO_MUCH}
-WITHOUT_DATE = {(MessageKind.INVITATION, Channel.SMS), (MessageKind.CARD_EXPIRING, Channel.SMS)}
+WITHOUT_DATE = {
+    (kind, Channel.SMS) for kind in (MessageKind.INVITATION, MessageKind.CARD_EXPIRING, MessageKind.HOLD_REQUEST)
+}
 DAY = date(2026, 12, 5)
 SHOWN_DAY = "05/12/2026"
 URL = "https://pay.bondijunctionsmiles.com.au/l/8Yx0aQ3kT5mZ9vB2nC7dEw"
@@ -169,6 +171,15 @@ def test_a_failed_payment_says_whether_it_is_tried_again(kind: MessageKind) -> N
 
     assert f"try again on {SHOWN_DAY}" in again
     assert "will not try again" in never
+
+
+@pytest.mark.parametrize("channel", Channel)
+def test_a_hold_is_asked_for_as_what_it_is(channel: Channel) -> None:
+    """Nothing is due and nothing is paid: the amount is set aside on a card."""
+    subject, text = render(MessageKind.HOLD_REQUEST, channel, values(MessageKind.HOLD_REQUEST))
+
+    assert "be set aside on" in text and "Nothing is charged now" in text
+    assert not re.search(r"\bpay\b|\bdue\b", f"{subject} {text}".replace(URL, ""))
 
 
 def test_unknown_digits_are_left_out() -> None:

@@ -118,6 +118,10 @@ def _payment_request(asked: Asked) -> Found | None:
     return values, _link(asked, LinkKind.PAYMENT)
 
 
+def _hold_request(asked: Asked) -> Found | None:
+    return {"amount": asked.money("amount")}, _link(asked, LinkKind.PAYMENT)
+
+
 def _invoice_issued(asked: Asked) -> Found | None:
     invoice = asked.session.get_one(Invoice, asked.message.subject_id)
     values: Values = {"number": invoice_number(invoice), "amount": invoice.amount, "due_on": invoice.due_date}
@@ -304,6 +308,7 @@ FACTS: dict[MessageKind, Callable[[Asked], Found | None]] = {
     MessageKind.CARD_EXPIRING: _card_expiring,
     MessageKind.PLAN_CHANGE_NOTICE: _plan_change,
     MessageKind.DEPENDENT_ADDED: _dependent_added,
+    MessageKind.HOLD_REQUEST: _hold_request,
     MessageKind.HOLD_EXPIRING: _hold_expiring,
     MessageKind.OVERDUE_STAFF_NOTICE: _overdue_staff_notice,
     MessageKind.KEPT_TOO_MUCH: _kept_too_much,

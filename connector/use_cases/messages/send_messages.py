@@ -52,6 +52,7 @@ ASKED_FOR = frozenset(
     {
         MessageKind.INVITATION,
         MessageKind.PAYMENT_REQUEST,
+        MessageKind.HOLD_REQUEST,
         MessageKind.RECEIPT,
         MessageKind.STAFF_INVITATION,
         MessageKind.NEW_LINK,

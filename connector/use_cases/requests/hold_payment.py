@@ -60,15 +60,13 @@ def request_hold(context: Context, member_id: str, amount: Money, actor: str, de
         queue_message(
             session,
             location,
-            MessageKind.PAYMENT_REQUEST,
+            MessageKind.HOLD_REQUEST,
             hold.id,
             "requested",
             now,
             member_id=member.id,
             urgent=True,
-            is_plan=False,
             amount_cents=amount.cents,
-            due_on=business_date(now, location.zone).isoformat(),
             expires_on=business_date(expires_at, location.zone).isoformat(),
         )
     return hold.id
