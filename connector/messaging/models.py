@@ -12,6 +12,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from connector.database.base import Base, state_column
 from connector.messaging.kinds import Channel, MessageKind
 
+URGENT = "urgent"
+"""In the detail of a message for which somebody waits: it goes at any hour."""
+
 
 class MessageState(StrEnum):
     """Life of a message."""
@@ -47,7 +50,7 @@ class Message(Base):
     reason_key: Mapped[str] = mapped_column(unique=True)
     """What the message is for, e.g. 'payment_failed:inv_…:1:email': a second message for it is refused."""
     detail: Mapped[dict[str, Any]]
-    """Amounts and dates that are to be said as they were decided."""
+    """Amounts and dates that are to be said as they were decided, and whether somebody waits for it."""
     state: Mapped[MessageState] = mapped_column(state_column(MessageState))
     not_before: Mapped[datetime]
     """The send window of the location."""
@@ -56,3 +59,8 @@ class Message(Base):
     failure: Mapped[str | None]
     sent_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether it goes at any hour, rather than in the location's send window."""
+        return bool(self.detail.get(URGENT))

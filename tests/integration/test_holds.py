@@ -91,7 +91,7 @@ def test_a_hold_is_asked_for_by_email_and_sms_at_once(practice: Practice, payer:
 
     assert {row.kind for row in asked} == {MessageKind.HOLD_REQUEST}
     assert {row.channel.value for row in asked} == {"email", "sms"}
-    detail = {"amount_cents": HELD, "expires_on": "2026-09-15"}
+    detail = {"amount_cents": HELD, "expires_on": "2026-09-15", "urgent": True}
     assert all(row.detail == detail and row.not_before == practice.clock.now() for row in asked)
     assert (held(practice), invoices(practice), intents(practice)) == (HoldStatus.REQUESTED, [], [])
 
@@ -158,7 +158,7 @@ def test_a_hold_that_was_not_captured_in_time_expires_with_nothing_charged(pract
     assert seen == [*[("authorised", 0)] * 4, *[("authorised", 1)] * 2, *[("expired", 1)] * 2]
     (warning,) = [row for row in practice.all(Message) if row.kind is MessageKind.HOLD_EXPIRING]
     assert (warning.subject_id, warning.member_id) == (hold_id, None)
-    assert warning.detail == {"amount_cents": HELD, "expires_on": "2026-09-08"}
+    assert warning.detail == {"amount_cents": HELD, "expires_on": "2026-09-08", "urgent": True}
     assert (invoices(practice), taken(practice)) == ([], [])
     with pytest.raises(DomainError, match="is expired: only an authorised one"):
         capture_hold(practice.context, hold_id, None, STAFF)

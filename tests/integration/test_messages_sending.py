@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -311,37 +310,6 @@ def test_without_the_processor_messages_wait_as_they_are(post: Post, owing: Enro
     assert len(tally.problems) == 1
     assert [(row.state, row.attempts) for row in post.practice.all(Message)] == [(QUEUED, 0)] * 2
     assert post.mails() == []
-
-
-@pytest.mark.parametrize(
-    ("queued_at", "goes_at"),
-    [
-        # Saturday before the clocks go forward (4 October 2026): Monday is Labour Day, so Tuesday at nine in summer.
-        (datetime(2026, 10, 3, 12, tzinfo=SYDNEY), datetime(2026, 10, 5, 22, tzinfo=UTC)),
-        # Saturday before they go back (4 April 2027): on Monday nine o'clock is an hour later than it was.
-        (datetime(2027, 4, 3, 12, tzinfo=SYDNEY), datetime(2027, 4, 4, 23, tzinfo=UTC)),
-        (datetime(2026, 9, 2, 17, 1, tzinfo=SYDNEY), datetime(2026, 9, 2, 23, tzinfo=UTC)),
-        (datetime(2026, 9, 2, 16, 59, tzinfo=SYDNEY), datetime(2026, 9, 2, 6, 59, tzinfo=UTC)),
-    ],
-)
-def test_messages_keep_to_the_practices_hours(post: Post, queued_at: datetime, goes_at: datetime) -> None:
-    """On business days between nine and five by its own clocks, on both sides of a change of clocks."""
-    post.practice.clock.move_to(queued_at)
-    with post.practice.context.database.unit_of_work() as session:
-        tell_staff(session, post.practice.location, ["inv_1"], post.practice.clock.now())
-
-    assert [row.not_before for row in post.practice.all(Message)] == [goes_at]
-
-
-def test_what_comes_late_waits_for_the_next_morning(post: Post, owing: Enrolled) -> None:
-    """The daemon was away all day and comes back at night."""
-    post.practice.advance(hours=11)
-
-    assert post.send().sent == 0
-    post.practice.advance(hours=12, minutes=59)
-    assert post.send().sent == 0
-    post.practice.advance(minutes=1)
-    assert post.send().sent == 2
 
 
 def test_invitations_are_messages_and_are_sent_once(post: Post) -> None:

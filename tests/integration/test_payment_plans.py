@@ -112,7 +112,13 @@ def test_a_proposal_asks_the_payer_and_charges_nothing(practice: Practice) -> No
     to(practice, practice.today + timedelta(days=2))
 
     asked = [row for row in practice.all(Message) if row.subject_id == plan_id]
-    detail = {"is_plan": True, "amount_cents": 100_001, "due_on": "2026-09-01", "expires_on": "2026-09-15"}
+    detail = {
+        "is_plan": True,
+        "amount_cents": 100_001,
+        "due_on": "2026-09-01",
+        "expires_on": "2026-09-15",
+        "urgent": True,
+    }
     assert [(row.kind, row.detail) for row in asked] == [(MessageKind.PAYMENT_REQUEST, detail)] * 2
     assert (plan_of(practice).status, invoices(practice)) == (AgreementStatus.PENDING, [])
     with pytest.raises(DomainError, match="has no usable payment method: let them open their link"):

@@ -89,7 +89,13 @@ def test_a_request_makes_an_invoice_for_each_amount_and_one_message(practice: Pr
     assert [row.due_date for row in rows] == [date(2026, 9, 1), date(2026, 9, 11), date(2026, 9, 21)]
     asked = [row for row in practice.all(Message) if row.subject_id == request_id]
     assert {row.kind for row in asked} == {MessageKind.PAYMENT_REQUEST}
-    detail = {"is_plan": False, "amount_cents": 25_050, "due_on": "2026-09-01", "expires_on": "2026-10-05"}
+    detail = {
+        "is_plan": False,
+        "amount_cents": 25_050,
+        "due_on": "2026-09-01",
+        "expires_on": "2026-10-05",
+        "urgent": True,
+    }
     assert [row.detail for row in asked] == [detail, detail]
     assert taken(practice) == []
     assert status(practice) is RequestStatus.ACTIVE

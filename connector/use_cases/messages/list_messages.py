@@ -9,7 +9,7 @@ from sqlalchemy import select
 from connector.billing.activity import remember
 from connector.billing.clinics import Location
 from connector.errors import DomainError
-from connector.messaging.models import Message, MessageState
+from connector.messaging.models import URGENT, Message, MessageState
 from connector.use_cases.context import Context
 
 
@@ -34,5 +34,6 @@ def resend_message(context: Context, message_id: str, actor: str) -> None:
                 f"The message {message_id} is being sent at this moment: look again in a quarter of an hour."
             )
         message.state, message.not_before = MessageState.QUEUED, now
+        message.detail = message.detail | {URGENT: True}
         message.attempts, message.failure, message.provider_id, message.sent_at = 0, None, None, None
         remember(session, message.id, "Message Sent Again", now, location_id=message.location_id, actor=actor)

@@ -10,7 +10,7 @@ from connector import ids
 from connector.billing.clinics import Location
 from connector.database.inserts import insert_if_new
 from connector.messaging.kinds import CHANNELS, MessageKind
-from connector.messaging.models import Message, MessageState
+from connector.messaging.models import URGENT, Message, MessageState
 from connector.messaging.window import send_at
 
 
@@ -30,7 +30,8 @@ def queue_message(
     """Queue it on every channel that its kind has; a second one for the same subject and occasion is no message.
 
     Goes to the member, else to the staff user, else to the location. Waits for the location's send window unless it is
-    `urgent`, because somebody asked for it just now. `detail`: cents and dates (ISO) that are to be said as decided.
+    `urgent`, because somebody waits for it, and stays so. `detail`: cents and dates (ISO) that are to be said as
+    decided.
     """
     policy, calendar = location.policy, location.calendar
     window = (policy.send_from_hour, policy.send_until_hour)
@@ -45,7 +46,7 @@ def queue_message(
             "channel": channel,
             "subject_id": subject_id,
             "reason_key": f"{kind}:{subject_id}:{occasion}:{channel}",
-            "detail": detail,
+            "detail": detail | ({URGENT: True} if urgent else {}),
             "state": MessageState.QUEUED,
             "not_before": not_before,
             "attempts": 0,

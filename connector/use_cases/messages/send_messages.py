@@ -48,19 +48,6 @@ WAITS = (
 TROUBLE_MAX = 3
 """So many hand-overs in a row that fail on one channel mean that its system is away; the rest waits."""
 
-ASKED_FOR = frozenset(
-    {
-        MessageKind.INVITATION,
-        MessageKind.PAYMENT_REQUEST,
-        MessageKind.HOLD_REQUEST,
-        MessageKind.RECEIPT,
-        MessageKind.STAFF_INVITATION,
-        MessageKind.NEW_LINK,
-        MessageKind.HOLD_EXPIRING,
-    }
-)
-"""Somebody waits for these: they go at any hour. What is late otherwise waits for the next send window."""
-
 REASON_MAX = 255
 """So many characters of a reason are kept."""
 
@@ -131,7 +118,7 @@ def _settled_at_claim(session: Session, row: Message, now: datetime) -> bool:
     if row.state is MessageState.SENDING and row.sent_at is not None:
         row.state, row.failure = MessageState.SENT, MAYBE_SENT
         return True
-    if row.kind in ASKED_FOR:
+    if row.is_urgent:
         return False
     location = session.get_one(Location, row.location_id)
     row.not_before = _in_window(location, now)
@@ -229,7 +216,7 @@ class _Run:
         at = now + WAITS[message.attempts]
         with self.context.database.unit_of_work() as session:
             row = session.get_one(Message, message.id)
-            if row.kind not in ASKED_FOR:
+            if not row.is_urgent:
                 at = _in_window(session.get_one(Location, row.location_id), at)
             row.state, row.not_before, row.sent_at = MessageState.QUEUED, at, None
             row.attempts, row.failure = row.attempts + 1, str(error)[:REASON_MAX]
