@@ -17,7 +17,7 @@ from connector.billing.agreements.hold_rules import OPEN_REQUEST
 from connector.billing.agreements.payment_plans import PaymentPlan
 from connector.billing.agreements.payment_requests import HoldStatus, PaymentHold
 from connector.billing.clinics import Location
-from connector.billing.documents.wording import date_text, money_text
+from connector.billing.documents.wording import money_text
 from connector.billing.links import SecureLink, consume
 from connector.billing.members import MethodKind
 from connector.billing.processor import ChargeStatus
@@ -26,6 +26,25 @@ from connector.use_cases.collection.method_page import THANK_YOU, method_page
 from connector.use_cases.collection.plan_attempts import payers
 from connector.use_cases.context import Context
 from connector.use_cases.patient_pages.acceptance import page_opened
+from connector.use_cases.patient_pages.answers import (
+    AS_IT_IS,
+    BANK_ASKED,
+    BEING_PAID,
+    DECLINED,
+    EACH_LATER,
+    HELD,
+    ON_DUE_DATES,
+    ON_ITS_WAY,
+    PAID_ALREADY,
+    PLAN_SET_UP,
+    SET_ASIDE,
+    THANKS,
+    Again,
+    Answer,
+    Done,
+    Go,
+    changes_on,
+)
 from connector.use_cases.patient_pages.link_subject import link_subject
 from connector.use_cases.patient_pages.open_link import OpenedLink, Page, Practice, open_link, page_of, usable_link
 from connector.use_cases.patient_pages.pay_invoice import Paid, PayOutcome, pay_invoice
@@ -36,46 +55,13 @@ from connector.use_cases.patient_pages.show_plan_change import ChangePage
 from connector.use_cases.patient_pages.show_request import HoldPage, PlanPage, RequestPage, plan_page
 from connector.use_cases.patient_pages.show_signup import SignupPage
 from connector.use_cases.patient_pages.sign_up import SignupForm, preview, sign_up
+from connector.use_cases.patient_pages.told_again import told_again
 from connector.use_cases.payment_plans.agree_payment_plan import accept_payment_plan
 from connector.use_cases.plans.decide_plan_change import accept_plan_change, decline_plan_change
 from connector.use_cases.practice.location_settings import require_active
 from connector.use_cases.requests.hold_payment import authorise_hold
 
 UNREACHABLE = "The secure page cannot be opened just now: please try again in a few minutes."
-ON_ITS_WAY = "A payment from a bank account takes up to three business days. You will be told what became of it."
-BEING_PAID = "This payment is being made already: there is nothing more to do."
-PAID_ALREADY = "This has been paid already, and your receipt is on its way."
-EACH_LATER = "Each later amount will be taken on its due date."
-SET_ASIDE = "The amount is set aside on your card. Nothing was charged."
-BANK_ASKED = "Your bank is being asked. You will be told if anything is missing."
-
-
-@dataclass(frozen=True, slots=True)
-class Go:
-    """The browser goes on to a page of the processor or of the payer's bank."""
-
-    url: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """It is done: what to tell the payer."""
-
-    practice: Practice
-    title: str
-    sentences: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Again:
-    """The page once more, with a sentence that says why, and with what was filled in."""
-
-    opened: OpenedLink
-    notice: str = ""
-    form: SignupForm | None = None
-
-
-Answer = Go | Done | Again
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +80,11 @@ class _Submit:
 
 
 def submit_link(context: Context, token: str, form: Mapping[str, str]) -> Answer | None:
-    """Do what the form's `action` says. None for a token that cannot be used, or was used by a quicker request."""
+    """Do what the form's `action` says; if that was done a moment ago, say so. None for a token that cannot be used."""
+    return _submitted(context, token, form) or told_again(context, token, form.get("action", ""))
+
+
+def _submitted(context: Context, token: str, form: Mapping[str, str]) -> Answer | None:
     now = context.clock.now()
     with context.database.read() as session:
         link = usable_link(session, token, now)
@@ -202,7 +192,7 @@ def _pay(submit: _Submit) -> Answer | None:
     outcome = pay_invoice(submit.context, submit.link.subject_id, f"{submit.context.public_url}{THANK_YOU}")
     if outcome.paid is Paid.YES and isinstance(page, InvoicePage):
         text = f"{money_text(page.amount)} for invoice {page.number} has been paid with your {method_text(page)}."
-        return Done(submit.practice, "Thank you", (text, "Your receipt is on its way to you."))
+        return Done(submit.practice, THANKS, (text, "Your receipt is on its way to you."))
     return _not_paid_here(submit, outcome)
 
 
@@ -218,7 +208,7 @@ def _not_paid_here(submit: _Submit, outcome: PayOutcome) -> Answer | None:
         case Paid.ELSEWHERE:
             return Done(submit.practice, "Your payment is being made", (BEING_PAID,))
         case Paid.ALREADY:
-            return Done(submit.practice, "Thank you", (PAID_ALREADY,))
+            return Done(submit.practice, THANKS, (PAID_ALREADY,))
     return None
 
 
@@ -244,21 +234,20 @@ def _accept_plan(submit: _Submit) -> Answer | None:
         with context.database.read() as session:
             if session.get_one(PaymentPlan, plan_id).status is not AgreementStatus.ACTIVE:
                 return None
-    return Done(submit.practice, "Your payment plan is set up", ("Each payment will be taken on its due date.",))
+    return Done(submit.practice, PLAN_SET_UP, (ON_DUE_DATES,))
 
 
 def _accept_change(submit: _Submit) -> Answer | None:
     if not _once(submit, lambda session, now: accept_plan_change(session, submit.link.subject_id, now)):
         return None
     page = submit.opened.page
-    day = f" on {date_text(page.effective_on)}" if isinstance(page, ChangePage) else ""
-    return Done(submit.practice, "Thank you", (f"You have accepted the change. It takes effect{day}.",))
+    return Done(submit.practice, THANKS, (changes_on(page.effective_on),)) if isinstance(page, ChangePage) else None
 
 
 def _decline_change(submit: _Submit) -> Answer | None:
     if not _once(submit, lambda session, now: decline_plan_change(session, submit.link.subject_id, now)):
         return None
-    return Done(submit.practice, "Everything stays as it is", ("You have declined the change.",))
+    return Done(submit.practice, AS_IT_IS, (DECLINED,))
 
 
 def _pay_request(submit: _Submit) -> Answer | None:
@@ -268,7 +257,7 @@ def _pay_request(submit: _Submit) -> Answer | None:
     page = submit.opened.page
     later = isinstance(page, RequestPage) and page.later
     paid = "What is due now is paid, and your receipt is on its way."
-    return Done(submit.practice, "Thank you", (paid, *([EACH_LATER] if later else [])))
+    return Done(submit.practice, THANKS, (paid, *([EACH_LATER] if later else [])))
 
 
 def _hold(submit: _Submit) -> Answer | None:
@@ -289,18 +278,17 @@ def _hold(submit: _Submit) -> Answer | None:
         return _held_elsewhere(submit, status)
     match report.status:
         case ChargeStatus.AUTHORISED:
-            return Done(submit.practice, "Thank you", (SET_ASIDE,))
+            return Done(submit.practice, THANKS, (SET_ASIDE,))
         case ChargeStatus.NEEDS_PAYER if report.payer_url:
             return Go(report.payer_url)
         case ChargeStatus.OPEN:
             return _again(context, submit.token, "")
-    return Done(submit.practice, "Thank you", (BANK_ASKED,))
+    return Done(submit.practice, THANKS, (BANK_ASKED,))
 
 
 def _held_elsewhere(submit: _Submit, status: HoldStatus) -> Done | None:
     """The hold waits for no card any more: another request was quicker, or it is over."""
-    told = {HoldStatus.AUTHORISING: BANK_ASKED, HoldStatus.AUTHORISED: SET_ASIDE}.get(status)
-    return Done(submit.practice, "Thank you", (told,)) if told else None
+    return Done(submit.practice, THANKS, (HELD[status],)) if status in HELD else None
 
 
 _ACTIONS: dict[tuple[type[Page], str], Callable[[_Submit], Answer | None]] = {

@@ -26,9 +26,10 @@ from connector.errors import ConnectorError, InvariantBroken
 from connector.settings import StripeSettings
 from connector.use_cases.collection.method_page import THANK_YOU
 from connector.use_cases.context import Context
+from connector.use_cases.patient_pages.answers import Again, Done, Go
 from connector.use_cases.patient_pages.open_link import open_link, opened_invoice
 from connector.use_cases.patient_pages.renew_link import renew_link
-from connector.use_cases.patient_pages.submit_link import Again, Done, Go, submit_link
+from connector.use_cases.patient_pages.submit_link import submit_link
 from connector.web.patient import views
 from connector.web.patient.protection import Headers, LimitedLinks, form_of, is_processor_page
 from connector.web.patient.rate_limit import RateLimit

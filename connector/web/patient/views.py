@@ -12,13 +12,13 @@ from starlette.responses import HTMLResponse
 from connector.billing.agreements.schedule import Frequency
 from connector.billing.documents.wording import date_text, money_text, one_line
 from connector.billing.prices.pricing import percent_text
+from connector.use_cases.patient_pages.answers import Done
 from connector.use_cases.patient_pages.open_link import OpenedLink
 from connector.use_cases.patient_pages.show_invoice import InvoicePage
 from connector.use_cases.patient_pages.show_plan_change import ChangePage
 from connector.use_cases.patient_pages.show_request import HoldPage, PlanPage, RequestPage
 from connector.use_cases.patient_pages.show_signup import SignupPage, offer_key
 from connector.use_cases.patient_pages.sign_up import SignupForm, amounts
-from connector.use_cases.patient_pages.submit_link import Done
 
 TEMPLATES = Path(__file__).with_name("templates")
 STYLE = (TEMPLATES / "style.css").read_text(encoding="utf-8")
