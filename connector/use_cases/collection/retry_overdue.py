@@ -36,22 +36,27 @@ def retry_overdue(session: Session, location: Location, method: PaymentMethod, n
         .execution_options(synchronize_session=False)
     )
     today = business_date(now, location.zone)
+    day = debit_day(today, (), location.calendar, is_becs=method.kind is MethodKind.BECS)
+    planned = 0
+    for invoice in session.scalars(overdue_of(method.member_id)).all():
+        if plan_again(session, location, invoice, method.id, Origin.METHOD, day, now):
+            invoice.status = InvoiceStatus.OPEN
+            planned += 1
+    return planned
+
+
+def overdue_of(member_id: str) -> Select[Invoice]:
+    """What another payment method of that payer is charged with at once, the oldest first."""
     # What is only asked for by link, e.g. a balance brought forward, waits until its payer accepts it there.
     asked = select(InstantPayment.id).where(InstantPayment.accepted_at.is_(None))
     overdue = select(Invoice).where(
-        Invoice.member_id == method.member_id,
+        Invoice.member_id == member_id,
         Invoice.status == InvoiceStatus.OVERDUE,
         Invoice.instant_payment_id.is_(None) | Invoice.instant_payment_id.not_in(asked),
         Invoice.id.not_in(left_to_a_person()),
         Invoice.id.not_in(of_agreements_that_are(AgreementStatus.CANCELLED)),
     )
-    day = debit_day(today, (), location.calendar, is_becs=method.kind is MethodKind.BECS)
-    planned = 0
-    for invoice in session.scalars(overdue.order_by(Invoice.due_date, Invoice.id)).all():
-        if plan_again(session, location, invoice, method.id, Origin.METHOD, day, now):
-            invoice.status = InvoiceStatus.OPEN
-            planned += 1
-    return planned
+    return overdue.order_by(Invoice.due_date, Invoice.id)
 
 
 def of_agreements_that_are(*statuses: AgreementStatus) -> Select[str]:

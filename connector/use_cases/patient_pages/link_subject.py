@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
@@ -22,6 +22,7 @@ from connector.clock import business_date, day_bounds
 from connector.errors import DomainError
 from connector.money import Money
 from connector.use_cases.context import Context
+from connector.use_cases.patient_pages.paid_besides import besides_text, paid_besides
 from connector.use_cases.patient_pages.show_request import plan_page
 from connector.use_cases.patient_pages.show_signup import SIGNABLE, dues
 
@@ -38,7 +39,7 @@ class LinkSubject:
     currency: str
     expires_at: datetime
     promise: str
-    """What the payer authorises by saving a payment method for it; one or two sentences."""
+    """What the payer authorises by saving a payment method for it; a few sentences."""
 
 
 def link_subject(context: Context, session: Session, subject_id: str) -> LinkSubject:
@@ -52,7 +53,8 @@ def link_subject(context: Context, session: Session, subject_id: str) -> LinkSub
             found: LinkSubject | None = describe(context, session, row)
             if found is None or found.expires_at <= context.clock.now():
                 raise DomainError(f"{subject_id} does not wait for the payer any more, so there is no link for it.")
-            return found
+            others = paid_besides(session, found.member_id, found.id)
+            return replace(found, promise=found.promise + besides_text(others))
     raise DomainError(f"There is nothing with the id {subject_id!r}: check it, and copy it as a whole.")
 
 

@@ -18,6 +18,7 @@ from connector.billing.links import LinkKind, SecureLink, find
 from connector.billing.offers.plan_changes import PlanChange
 from connector.use_cases.context import Context
 from connector.use_cases.invoices.invoice_document import invoice_document
+from connector.use_cases.patient_pages.paid_besides import PaidBesides, paid_besides
 from connector.use_cases.patient_pages.show_invoice import InvoicePage, invoice_page
 from connector.use_cases.patient_pages.show_plan_change import ChangePage, change_page
 from connector.use_cases.patient_pages.show_request import (
@@ -54,6 +55,8 @@ class OpenedLink:
     subject_id: str
     practice: Practice
     page: Page
+    besides: tuple[PaidBesides, ...] = ()
+    """What another payment method that is given here pays, too."""
 
 
 def open_link(context: Context, token: str) -> OpenedLink | None:
@@ -88,7 +91,10 @@ def page_of(context: Context, session: Session, link: SecureLink) -> OpenedLink 
         if row is not None:
             location = session.get_one(Location, _location_id(session, row))
             page: Page | None = describe(context, session, location, row)
-            return OpenedLink(link.subject_id, practice_of(location), page) if page else None
+            if page is None:
+                return None
+            besides = paid_besides(session, link.member_id or "", link.subject_id)
+            return OpenedLink(link.subject_id, practice_of(location), page, besides)
     return None
 
 

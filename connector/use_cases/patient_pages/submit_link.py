@@ -161,7 +161,7 @@ def _signup_again(submit: _Submit, form: SignupForm, notice: str) -> Answer | No
         except DomainError as refusal:
             notice = notice or payer_words(refusal, is_active=submit.practice.is_active)
         else:
-            return Again(OpenedLink(submit.link.subject_id, submit.practice, page), notice, form)
+            return Again(replace(submit.opened, page=page), notice, form)
     return None
 
 

@@ -14,6 +14,7 @@ from connector.billing.documents.wording import date_text, money_text, one_line
 from connector.billing.prices.pricing import percent_text
 from connector.use_cases.patient_pages.answers import Done
 from connector.use_cases.patient_pages.open_link import OpenedLink
+from connector.use_cases.patient_pages.paid_besides import in_all
 from connector.use_cases.patient_pages.show_invoice import InvoicePage
 from connector.use_cases.patient_pages.show_plan_change import ChangePage
 from connector.use_cases.patient_pages.show_request import HoldPage, PlanPage, RequestPage
@@ -42,7 +43,8 @@ _EACH = {
 def link_page(opened: OpenedLink, path: str, notice: str = "", form: SignupForm | None = None) -> HTMLResponse:
     """The page behind a link; `path` is its own. `notice` says why it is shown again, with what was filled in."""
     page = opened.page
-    values: dict[str, Any] = {"practice": opened.practice, "page": page, "notice": notice, "path": path}
+    values: dict[str, Any] = {"practice": opened.practice, "page": page, "others": opened.besides}
+    values |= {"notice": notice, "path": path}
     if isinstance(page, SignupPage):
         values |= {"form": form or SignupForm(), "shown": amounts(page.dues)}
     return _drawn(_TEMPLATE[type(page)], 200, **values)
@@ -92,5 +94,5 @@ def _templates() -> Environment:
         "each": _EACH.__getitem__,
         "percent": percent_text,
     }
-    environment.globals["offer_key"] = offer_key
+    environment.globals |= {"offer_key": offer_key, "in_all": in_all}
     return environment
