@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import uvicorn
 
+from connector.daemon.patient_connections import PatientConnection
 from connector.errors import DomainError
 from connector.settings import Settings
 from connector.use_cases.context import Context
@@ -15,7 +16,6 @@ from connector.web.patient.app import patient_app
 
 HOST = "127.0.0.1"
 """Only a proxy or tunnel on this machine reaches it; what they expose is this port and no other."""
-CONNECTIONS_MAX = 200
 STOP_SECONDS = 5
 
 
@@ -39,7 +39,8 @@ class PatientServer:
             lifespan="off",
             server_header=False,
             proxy_headers=False,  # The application itself decides whom to believe.
-            limit_concurrency=CONNECTIONS_MAX,
+            http=PatientConnection,
+            ws="none",
             timeout_keep_alive=5,
             timeout_graceful_shutdown=STOP_SECONDS,
         )

@@ -31,7 +31,7 @@ from connector.use_cases.patient_pages.open_link import open_link, opened_invoic
 from connector.use_cases.patient_pages.renew_link import renew_link
 from connector.use_cases.patient_pages.submit_link import submit_link
 from connector.web.patient import views
-from connector.web.patient.protection import Headers, LimitedLinks, form_of, is_processor_page
+from connector.web.patient.protection import Headers, LimitedAtOnce, LimitedLinks, form_of, is_processor_page
 from connector.web.patient.rate_limit import RateLimit
 from connector.web.webhook import webhook_route
 
@@ -62,6 +62,7 @@ def patient_app(context: Context, stripe: StripeSettings, on_news: Callable[[], 
     app = Starlette(
         routes=routes,
         middleware=[
+            Middleware(LimitedAtOnce),
             # Another name in the request means that it was not meant for these pages.
             Middleware(TrustedHostMiddleware, allowed_hosts=[host], www_redirect=False),
             Middleware(LimitedLinks, limit=RateLimit(context.clock)),

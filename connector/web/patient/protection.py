@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from urllib.parse import parse_qsl, urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,6 +23,10 @@ BODY_SECONDS = 10
 HSTS = "max-age=63072000"
 LINK_PATH = "/l/"
 TOO_MANY = "Too many requests: please wait a minute."
+AT_ONCE_MAX = 200
+AT_ONCE_OF_ONE = 20
+"""Requests of one address, or network of IPv6, that are answered at the same time: so many keep nobody else out."""
+BUSY = "The pages are busy: please try again in a few seconds."
 
 
 class Headers:
@@ -53,6 +58,30 @@ class Headers:
             await send(message)
 
         await self._app(scope, receive, guarded)
+
+
+class LimitedAtOnce:
+    """Refuses requests while too many are being answered, of their address or of all."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._of_one: Counter[str] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        client = client_of(HTTPConnection(scope))[0]
+        if self._of_one[client] >= AT_ONCE_OF_ONE or self._of_one.total() >= AT_ONCE_MAX:
+            busy = PlainTextResponse(BUSY, 503, {"Retry-After": "10", "Connection": "close"})
+            await busy(scope, receive, send)
+            return
+        self._of_one[client] += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._of_one[client] -= 1
+            self._of_one += Counter()  # Forgets whom nothing is being answered for.
 
 
 class LimitedLinks:
@@ -90,6 +119,9 @@ async def limited_body(request: Request, most: int) -> bytes:
                     raise HTTPException(413)
     except TimeoutError:
         raise HTTPException(408) from None
+    except ClientDisconnect:
+        # Nobody reads the answer, but a sender who hangs up is no failure of ours.
+        raise HTTPException(400) from None
     return body
 
 
