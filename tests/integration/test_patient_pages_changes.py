@@ -246,6 +246,29 @@ def test_a_card_that_is_removed_meanwhile_is_asked_for_on_the_same_page(
     assert browser.press(path, "method", shown=field(page, "shown") if "shown" in page else "").status_code == 303
 
 
+@pytest.mark.parametrize(("ask", "action"), [(ask_for, "pay"), (hold_for, "accept")])
+def test_a_card_that_was_removed_at_stripe_is_not_offered_again_after_the_refusal(
+    browser: Browser, ask: Callable[[Browser, Enrolled], str], action: str
+) -> None:
+    """The news of it are not read yet; the page asks for another card, which pays."""
+    practice = browser.practice
+    path = browser.path(ask(browser, practice.paid()))
+    (method,) = practice.all(PaymentMethod)
+    practice.stripe_do(f"payment_methods/{method.processor_id}/detach")
+    assert "card ending 4242" in browser.get(path).text
+
+    answer = text_of(browser.press(path, action).text)
+
+    assert "please use another card or account, or ask the practice" in answer
+    assert "4242" not in answer and "4242" not in browser.get(path).text
+    practice.advance(minutes=1)
+    browser.give(browser.press(path, "method"), "pm_card_mastercard")
+    browser.hear()
+    practice.charge()
+    assert browser.get(path).status_code == 404
+    practice.assert_exactly_once()
+
+
 def test_a_sentence_for_staff_never_reaches_a_page(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever was not written for payers is replaced as a whole."""
     person = browser.practice.paid()

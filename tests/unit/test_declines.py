@@ -141,6 +141,7 @@ def test_the_payer_reads_one_sentence_without_a_code(code: str) -> None:
     assert text.count(".") == 1
     assert ": " in text
     assert not any(word in text.lower() for word in ("lost", "stolen", "fraud", "risk", "block", "_"))
+    assert "link" not in text, "It stands on the page to which the link has led."
 
 
 def test_the_payer_is_not_blamed_for_limits_of_the_practice() -> None:

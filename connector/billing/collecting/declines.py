@@ -179,7 +179,7 @@ _PAYER_TEXTS = {
         "insufficient_funds refer_to_customer",
         "Your bank did not pay: please make sure there is enough money in the account, or pay in another way.",
     ),
-    "authentication_required": "Your bank wants you to approve this payment yourself: please do so with the link.",
+    "authentication_required": "Your bank wants you to approve this payment: please pay here, and answer it.",
     "expired_card": "Your card has expired: please give us the details of your new card.",
     **_each(
         f"{_DETAIL_CODES} incorrect_number",
@@ -191,15 +191,15 @@ _PAYER_TEXTS = {
     ),
     **_each(
         _TECHNICAL_CODES,
-        "Your bank could not be reached: please pay with the link, or wait until we try again.",
+        "Your bank could not be reached: please pay again in a few minutes, or use another card or account.",
     ),
     **_each(f"{_LIMIT_CODES} duplicate_transaction", _NOT_MADE),
-    REFUSED_BY_PROCESSOR: "We could not make this payment: please pay with the link, or ask the practice.",
+    REFUSED_BY_PROCESSOR: "We could not make this payment: please use another card or account, or ask the practice.",
 }
 
 
 def payer_text(code: str) -> str:
-    """One sentence for the payer. Lost, stolen, blocked and suspected of fraud all read like any other decline.
+    """One sentence for the page on which a payer pays. Lost, stolen, blocked and suspected all read like any decline.
 
     Whoever holds a stolen card must not learn from us that its loss is known (Stripe: decline codes).
     """

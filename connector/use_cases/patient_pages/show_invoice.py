@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from connector.billing.collecting.charges import LIVE_ATTEMPT, AttemptState, Charge, ChargeAttempt
-from connector.billing.collecting.declines import payer_text
+from connector.billing.collecting.declines import REFUSED_BY_PROCESSOR, payer_text
 from connector.billing.invoices import UNPAID, Invoice, InvoiceStatus
 from connector.billing.members import MethodKind, PaymentMethod
 from connector.money import Money
@@ -88,10 +88,30 @@ def live_attempt(session: Session, invoice_id: str) -> ChargeAttempt | None:
 
 
 def usable_method(session: Session, member_id: str) -> MethodShown | None:
-    """What the member's payments are taken from now."""
+    """What the member's payments are taken from now, as a page offers it."""
+    method = offered_method(session, member_id)
+    return shown(method) if method else None
+
+
+def shown(method: PaymentMethod) -> MethodShown:
+    """The method as its owner recognises it."""
+    return MethodShown(method.kind, method.last4)
+
+
+def offered_method(session: Session, member_id: str) -> PaymentMethod | None:
+    """The member's usable method, unless the processor would not even try it the last time.
+
+    It may have been removed there, which is known here only once the news are read.
+    """
     query = select(PaymentMethod).where(PaymentMethod.member_id == member_id, PaymentMethod.usable.is_(True))
     method = session.scalars(query).first()
-    return MethodShown(method.kind, method.last4) if method else None
+    if method is None:
+        return None
+    tried = select(ChargeAttempt.failure_code).where(
+        ChargeAttempt.payment_method_id == method.id, ChargeAttempt.decided_at.is_not(None)
+    )
+    newest = session.scalars(tried.order_by(ChargeAttempt.decided_at.desc(), ChargeAttempt.id.desc())).first()
+    return None if newest == REFUSED_BY_PROCESSOR else method
 
 
 def last_failure(session: Session, invoice_id: str) -> str:

@@ -15,6 +15,7 @@ from connector.billing.agreements.payment_plans import PaymentPlan, PaymentPlanT
 from connector.billing.agreements.payment_requests import HoldStatus, InstantPayment, PaymentHold, RequestStatus
 from connector.billing.agreements.schedule import Frequency
 from connector.billing.clinics import Location
+from connector.billing.collecting.declines import REFUSED_BY_PROCESSOR
 from connector.billing.invoices import Invoice
 from connector.billing.members import MethodKind
 from connector.billing.prices.pricing import amount_of
@@ -28,6 +29,8 @@ from connector.use_cases.patient_pages.show_invoice import (
     MethodShown,
     PayState,
     invoice_page,
+    offered_method,
+    shown,
     usable_method,
 )
 
@@ -94,11 +97,11 @@ def request_page(context: Context, session: Session, location: Location, request
         return None
     today = business_date(context.clock.now(), location.zone)
     query = select(Invoice).where(Invoice.instant_payment_id == request.id).order_by(Invoice.due_date, Invoice.period)
-    shown = [page for invoice in session.scalars(query) if (page := invoice_page(session, invoice))]
-    due = [page for page in shown if page.due <= today and page.state is PayState.DUE]
-    later = [page for page in shown if page.due > today and page.state is PayState.DUE]
-    under_way = any(page.state is not PayState.DUE for page in shown)
-    if not shown:
+    pages = [page for invoice in session.scalars(query) if (page := invoice_page(session, invoice))]
+    due = [page for page in pages if page.due <= today and page.state is PayState.DUE]
+    later = [page for page in pages if page.due > today and page.state is PayState.DUE]
+    under_way = any(page.state is not PayState.DUE for page in pages)
+    if not pages:
         return None
     return RequestPage(
         description=request.description,
@@ -141,15 +144,24 @@ def hold_page(session: Session, location: Location, hold: PaymentHold) -> HoldPa
     """The page of a hold; None when it does not wait for the payer's card."""
     if hold.status not in (*OPEN_REQUEST, HoldStatus.AUTHORISING):
         return None
-    method = usable_method(session, hold.member_id)
+    failure = hold.failure_code if hold.status is HoldStatus.FAILED else None
     return HoldPage(
         description=hold.description,
         amount=hold.amount,
         answer_until=business_date(hold.expires_at, location.zone),
-        card=method if method and method.kind is MethodKind.CARD else None,
+        card=_card(session, hold),
         under_way=hold.status is HoldStatus.AUTHORISING,
-        failure=refusal_text(hold.failure_code) if hold.status is HoldStatus.FAILED and hold.failure_code else "",
+        failure=refusal_text(failure) if failure else "",
     )
+
+
+def _card(session: Session, hold: PaymentHold) -> MethodShown | None:
+    """The card on file, unless the processor would not even try it for this hold."""
+    method = offered_method(session, hold.member_id)
+    if method is None or method.kind is not MethodKind.CARD:
+        return None
+    is_refused = hold.failure_code == REFUSED_BY_PROCESSOR and hold.payment_method_id == method.id
+    return None if is_refused else shown(method)
 
 
 def _dated(page: InvoicePage) -> DatedAmount:
