@@ -260,6 +260,24 @@ def test_every_answer_is_guarded(browser: Browser) -> None:
         assert "style=" not in answer.text
 
 
+def test_an_answer_to_an_odd_request_says_what_was_odd(browser: Browser) -> None:
+    """Which methods there are, that the form cannot be read; and a media type may be written in any case."""
+    path = browser.path(browser.practice.enrol(None).contract_id)
+    form = {"Content-Type": "APPLICATION/X-WWW-FORM-URLENCODED; charset=UTF-8"}
+
+    allowed = [browser.get(address, "DELETE").headers["Allow"] for address in (path, f"{path}/invoice", "/thank-you")]
+    crowded = browser.http.post(path, data={f"field{number}": "" for number in range(31)})
+    shouted = browser.http.post(path, content=b"action=preview", headers=form)
+
+    assert [{*methods.split(", ")} for methods in allowed] == [
+        {"GET", "HEAD", "POST"},
+        {"GET", "HEAD"},
+        {"GET", "HEAD"},
+    ]
+    assert (crowded.status_code, shouted.status_code) == (400, 200)
+    assert "The form could not be read" in text_of(crowded.text) and "nothing at this address" not in crowded.text
+
+
 def test_ten_thousand_guesses_are_cut_off_and_others_are_not(browser: Browser) -> None:
     """One address has its budget, whatever it says about itself; a patient elsewhere is not locked out."""
     path = browser.path(browser.practice.enrol(None).contract_id)

@@ -39,6 +39,7 @@ log = structlog.get_logger()
 
 SORRY = "Something went wrong on our side. Please try again in a few minutes."
 _SENTENCES = {
+    400: "The form could not be read: please use the form of the page.",
     405: "This address cannot be used that way.",
     408: "The form took too long to arrive: please try again.",
     413: "The form is too large.",
@@ -50,8 +51,7 @@ def patient_app(context: Context, stripe: StripeSettings, on_news: Callable[[], 
     """The application for `context.public_url`. `on_news` is called when a webhook has brought something new."""
     pages = _Pages(context, stripe)
     routes = [
-        Route("/l/{token}", pages.show, methods=["GET"]),
-        Route("/l/{token}", pages.submit, methods=["POST"]),
+        Route("/l/{token}", pages.link, methods=["GET", "POST"]),
         Route("/l/{token}/invoice", pages.invoice, methods=["GET"]),
         Route(THANK_YOU, _thank_you, methods=["GET"]),
         Route("/style.css", _style, methods=["GET"]),
@@ -80,6 +80,10 @@ class _Pages:
     def __init__(self, context: Context, stripe: StripeSettings) -> None:
         self._context = context
         self._stripe = stripe
+
+    async def link(self, request: Request) -> Response:
+        """One route for both, so that the answer to any other method can say which there are."""
+        return await (self.submit if request.method == "POST" else self.show)(request)
 
     async def show(self, request: Request) -> Response:
         opened = await run_in_threadpool(open_link, self._context, request.path_params["token"])
@@ -124,7 +128,10 @@ async def _style(_request: Request) -> Response:
 
 async def _refused(_request: Request, refusal: Exception) -> Response:
     status = refusal.status_code if isinstance(refusal, HTTPException) else 500
-    return views.problem_page(status, _SENTENCES.get(status, "There is nothing at this address."))
+    page = views.problem_page(status, _SENTENCES.get(status, "There is nothing at this address."))
+    if isinstance(refusal, HTTPException):
+        page.headers.update(refusal.headers or {})
+    return page
 
 
 async def _failed(_request: Request, error: Exception) -> Response:

@@ -127,7 +127,8 @@ async def limited_body(request: Request, most: int) -> bytes:
 
 async def form_of(request: Request) -> dict[str, str]:
     """The fields of a submitted form, without characters that cannot be printed. Raises HTTPException for no form."""
-    if request.headers.get("Content-Type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
+    media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if media_type != "application/x-www-form-urlencoded":
         raise HTTPException(415)
     body = await limited_body(request, FORM_MAX)
     try:
