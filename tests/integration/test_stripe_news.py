@@ -133,6 +133,24 @@ def test_news_of_another_practice_is_put_aside(
     assert processor.verify_webhook(payload.encode(), signed(payload), NOW).kind is kind
 
 
+@pytest.mark.parametrize(
+    ("key", "livemode", "kind"),
+    [
+        (KEY, False, EventKind.CHARGE),
+        (KEY, True, EventKind.OTHER),
+        ("rk_live_practice", True, EventKind.CHARGE),
+        ("rk_live_practice", False, EventKind.OTHER),
+    ],
+)
+def test_news_of_the_other_mode_are_put_aside(key: str, livemode: bool, kind: EventKind) -> None:
+    """A test settles nothing of a practice that takes real money, nor the reverse."""
+    processor = StripeProcessor(StripeSettings(secret_key=SecretStr(key), webhook_secret=SecretStr(SECRET)))
+    payload = json.dumps({**EVENT, "livemode": livemode})
+
+    assert processor.verify_webhook(payload.encode(), signed(payload), NOW).kind is kind
+    processor.close()
+
+
 @pytest.mark.parametrize("connect", ["true", "false"])
 def test_what_the_sandbox_delivers_is_what_its_feed_says(stripe: WatchedStripe, connect: str) -> None:
     """From the payment over the wire to the event: one and the same, whichever way it comes."""

@@ -83,6 +83,7 @@ def test_what_the_processor_did_not_sign_is_refused_and_leaves_no_trace(browser:
     payload = event(browser)
     good = signed(browser, payload)
     no_event = b'{"object": "nothing"}'
+    nested = b'{"object": "event", "data": ' + b"[" * 20_000 + b"]" * 20_000 + b"}"
     tried: list[tuple[bytes, dict[bytes, bytes]]] = [
         (payload, {}),
         (payload, {b"Stripe-Signature": b""}),
@@ -93,6 +94,7 @@ def test_what_the_processor_did_not_sign_is_refused_and_leaves_no_trace(browser:
         (payload + b" ", good),
         (b"", good),
         (no_event, signed(browser, no_event)),
+        (nested, signed(browser, nested)),
         (b"\xff\xfe", good),
     ]
 

@@ -36,7 +36,7 @@ THROTTLED_SENDS = 7
 
 TOO_MANY = 429
 _WORD = re.compile(r"[A-Za-z0-9_]{1,64}", re.ASCII)
-_MISREAD = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError)
+_MISREAD = (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError)
 """What reading an object raises that is not as Stripe describes it."""
 
 

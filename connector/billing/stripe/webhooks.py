@@ -19,7 +19,10 @@ NO_SECRET = "No webhook secret is set: set CONNECTOR_STRIPE__WEBHOOK_SECRET to t
 
 
 def verified(settings: StripeSettings, payload: bytes, signature: str, now: datetime) -> ProcessorEvent:
-    """The event of a webhook request; of kind OTHER when it happened in another account of the platform.
+    """The event of a webhook request; of kind OTHER when it is not ours to act on.
+
+    So it is when it happened in another account of the platform, or in the other mode: a platform's live endpoint hears
+    of tests, too, and a test must not settle anything.
 
     Raises AccessDenied without a secret, DomainError for a signature that is not Stripe's or not of this time, and
     UnexpectedResponse for a signed body that is no event.
@@ -33,9 +36,11 @@ def verified(settings: StripeSettings, payload: bytes, signature: str, now: date
         raise DomainError("The signature of the request is not of this time: check the clock of this machine.")
     with translated("read the webhook"):
         event = stripe.Webhook.construct_event_without_verification(payload)
-        found = mapping.event(event)
-    foreign = event.to_dict().get("account") not in (None, settings.account)
-    return replace(found, kind=EventKind.OTHER) if foreign else found
+        found, content = mapping.event(event), event.to_dict()
+    foreign = content.get("account") not in (None, settings.account)
+    is_live = "_live_" in settings.secret_key.get_secret_value()
+    other_mode = content.get("livemode") not in (None, is_live)
+    return replace(found, kind=EventKind.OTHER) if foreign or other_mode else found
 
 
 def _is_signed(payload: bytes, signature: str, secret: str) -> bool:
