@@ -152,7 +152,7 @@ def test_a_promoted_dependent_goes_on_at_the_same_price_without_a_second_fee(pra
     plan = sell(practice, "With fee", setup_fee_cents=1500)
     holder, (one,) = family(practice, 1, plan)
     live(practice, "2026-09-20")
-    with pytest.raises(DomainError, match="no e-mail address for the invitation"):
+    with pytest.raises(DomainError, match="No e-mail address is known for the invitation"):
         promote_dependent(practice.context, holder.contract_id, one.member_id, actor=ACTOR)
 
     new_id = promote_dependent(practice.context, holder.contract_id, one.member_id, actor=ACTOR, email="b@x.au")
@@ -235,7 +235,7 @@ def test_a_holder_who_leaves_says_what_becomes_of_the_others(practice: Practice)
     with pytest.raises(DomainError, match="choose one of the two"):
         both = Consent(with_dependents=True, promote=one.member_id)
         cancel_membership(practice.context, holder.contract_id, both, actor=ACTOR)
-    with pytest.raises(DomainError, match="no e-mail address"):
+    with pytest.raises(DomainError, match="No e-mail address"):
         cancel_membership(practice.context, holder.contract_id, Consent(promote=one.member_id), actor=ACTOR)
     assert everything(practice) == before
     third = child(practice, holder.contract_id, NEXT + 5, email="c@x.au")

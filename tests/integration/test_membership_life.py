@@ -304,7 +304,7 @@ def test_what_a_final_notice_froze_stays_frozen_until_it_is_paid(practice: Pract
         ({}, {"plan": "Gold"}, "has no plan 'Gold'"),
         ({}, {"plan": "Kids", "frequency": Frequency.WEEKLY}, "ages 0 to 17"),
         ({}, {"plan": "Summer", "frequency": Frequency.WEEKLY}, "not open"),
-        ({"email": ""}, {}, "no e-mail address for the invitation: give one with --email"),
+        ({"email": ""}, {}, "No e-mail address is known for the invitation: give one with --email"),
         ({"email": "ada@"}, {}, "--email: This is not an e-mail address"),
         ({"phone": "12"}, {}, "--phone: This cannot be a telephone number"),
         ({"given_name": "=A1"}, {}, "--given-name: The cell starts like a formula"),
