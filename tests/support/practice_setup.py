@@ -25,6 +25,7 @@ from connector.settings import StripeSettings
 from connector.use_cases.context import Context, PmsConnections
 from tests.support.leura import added_leura
 from tests.support.practice import KEY, PATIENTS, START, Practice, person_of
+from tests.support.recorder import SentRequests
 from tests.support.servers import Server, stop_all
 
 STRIPE_TIMEOUT_SECONDS = 2.0
@@ -66,9 +67,18 @@ def running_practice(
     adapters: Mapping[str, AdapterFactory] | None = None,
     pms_settings: Mapping[str, str] | None = None,
 ) -> Iterator[Practice]:
-    """A new practice at START with its servers, until the block ends. `template` saves migrating a SQLite file."""
+    """A new practice at START with its servers, until the block ends; then each request to Stripe was as documented.
+
+    `template` saves migrating a SQLite file.
+    """
     patients = _patient_file(folder)
-    stripe = Server(lambda: stripe_app(folder / "stripe.sqlite3"))
+    sent: list[SentRequests] = []
+
+    def watched_stripe() -> SentRequests:
+        sent.append(SentRequests(stripe_app(folder / "stripe.sqlite3")))
+        return sent[-1]
+
+    stripe = Server(watched_stripe)
     office = Server(lambda: open_dental_app(folder / "office.sqlite3", patients, options))
     file = folder / "connector.sqlite3"
     if template:
@@ -96,6 +106,7 @@ def running_practice(
             }
             location = added_leura(context, settings)
             yield Practice(context, clock, location, at_stripe, at_office, office)
+            assert [problem for watcher in sent for problem in watcher.violations] == []
     finally:
         connections.close()
         processor.close()

@@ -1,4 +1,4 @@
-"""An ASGI wrapper that keeps every exchange with a simulated Stripe, to be checked against the API document."""
+"""ASGI wrappers that watch the exchanges with a simulated Stripe, to be checked against the API document."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tests.support.stripe_schema import violations
+from tests.support.stripe_schema import request_violations, violations
 
 
 class Recorder:
@@ -46,3 +46,37 @@ class Recorder:
         self.exchanges.append((scope["method"], path, request.decode(), status, json.loads(bytes(answer))))
         if scope["method"] == "POST" and b"idempotency-key" not in dict(scope["headers"]):
             self.without_key.append(scope["path"])
+
+
+class SentRequests:
+    """Passes everything on unchanged, and keeps what our own client's accepted POSTs break of the API document."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.violations: list[str] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope.get("headers", ()))
+        is_ours = headers.get(b"user-agent", b"").startswith(b"Stripe/")
+        if scope["type"] != "http" or scope["method"] != "POST" or not is_ours:
+            await self._app(scope, receive, send)
+            return
+        request = bytearray()
+        status = 0
+
+        async def heard() -> Message:
+            message = await receive()
+            request.extend(message.get("body", b""))
+            return message
+
+        async def said(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        await self._app(scope, heard, said)
+        if 0 < status < 400:
+            found = request_violations("POST", scope["path"], request.decode())
+            self.violations += [f"POST {scope['path']}: {problem}" for problem in found]
+            if b"idempotency-key" not in headers:
+                self.violations.append(f"POST {scope['path']}: without an idempotency key")
