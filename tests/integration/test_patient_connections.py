@@ -46,13 +46,24 @@ def look(server: PatientServer, client: str = "198.51.100.7") -> httpx.Response:
     return httpx.get(f"http://127.0.0.1:{server.port}/thank-you", headers=headers, timeout=20, trust_env=False)
 
 
-def test_however_many_connections_wait_a_request_is_answered(server: PatientServer) -> None:
+def is_closed(connection: socket.socket) -> bool:
+    """Whether the other side has gone, with a farewell or without one."""
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def test_however_many_connections_wait_a_request_is_answered(
+    server: PatientServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The one that has waited longest makes room; the rest is left alone."""
+    monkeypatch.setattr(patient_connections, "HEADER_SECONDS", 300)
     with ExitStack() as stack:
         idle = [connect(server, stack, UNFINISHED) for _ in range(patient_connections.CONNECTIONS_MAX + 50)]
 
         assert [look(server).status_code for _ in range(3)] == [200] * 3
-        assert idle[0].recv(1) == b""
+        assert is_closed(idle[0])
         idle[-1].sendall(b"no more\r\n\r\n")
         assert idle[-1].recv(12) == b"HTTP/1.1 200"
 

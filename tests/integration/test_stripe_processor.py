@@ -149,6 +149,7 @@ def test_a_dispute_is_final_once_the_money_has_left(stripe: WatchedStripe) -> No
     assert returned.fee.cents > 0
 
 
+@pytest.mark.usefixtures("hasty_stripe")
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
