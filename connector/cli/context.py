@@ -88,7 +88,7 @@ def find_location(context: Context, slug: str) -> Location:
         return location_by_slug(session, slug)
 
 
-def why_closed(context: Context, slug: str) -> str:
+def open_if_ready(context: Context, slug: str) -> str:
     """Open a location that waits for its Stripe account if that is ready now; else the sentence that says why not."""
     try:
         open_pending(context, find_location(context, slug))

@@ -13,7 +13,7 @@ from connector.billing.intake.csv_rows import Columns, RefusedRow
 from connector.billing.intake.member_cells import FORMS, TEXTS
 from connector.billing.intake.member_file import COLUMNS as MEMBER_FILE
 from connector.billing.intake.payment_plan_file import COLUMNS as PLAN_FILE
-from connector.cli.context import opened, outbox, senders, why_closed
+from connector.cli.context import open_if_ready, opened, outbox, senders
 from connector.cli.filled import FILLED
 from connector.cli.output import console, fail, json_option, print_json, print_table, visible
 from connector.errors import AccessDenied, EdgeError, NotSent
@@ -54,7 +54,7 @@ def import_members(file: Path, slug: str, plan: str | None, frequency: str, no_i
     """
     with opened() as context:
         if not no_invite:
-            why_closed(context, slug)
+            open_if_ready(context, slug)
         report = load_members(
             context,
             file,

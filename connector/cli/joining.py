@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from connector.billing.agreements.schedule import Frequency
-from connector.cli.context import actor, opened, why_closed
+from connector.cli.context import actor, open_if_ready, opened
 from connector.cli.filled import FILLED
 from connector.cli.identifiers import CONTRACT, MEMBER
 from connector.cli.output import json_option, print_json, visible
@@ -72,7 +72,7 @@ def add(
     )
     with opened() as context:
         if not no_invite:
-            why_closed(context, slug)
+            open_if_ready(context, slug)
         added = add_member(context, slug, _details(person), joining, actor=actor())
     if as_json:
         print_json({"member_id": added.member_id, "contract_id": added.contract_id, "invited": not no_invite})

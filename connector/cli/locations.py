@@ -10,7 +10,7 @@ import click
 from connector.billing.clinics import LocationStatus, all_locations
 from connector.billing.offers.plan_files import STARTERS
 from connector.cli import location_settings
-from connector.cli.context import find_location, opened, why_closed
+from connector.cli.context import find_location, open_if_ready, opened
 from connector.cli.output import fail, json_option, print_json, print_table, visible
 from connector.errors import DomainError, EdgeError
 from connector.files import NotAnOrdinaryFile, open_ordinary
@@ -68,7 +68,7 @@ def add(
             clinic=clinic,
             status=LocationStatus.PENDING,
         )
-        closed = why_closed(context, slug)
+        closed = open_if_ready(context, slug)
     if as_json:
         status = LocationStatus.PENDING if closed else LocationStatus.ACTIVE
         plans = [name.title() for name in STARTERS]

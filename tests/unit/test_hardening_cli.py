@@ -117,7 +117,7 @@ def settle(*options: str, typed: str = "") -> tuple[Result, dict[str, str]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(locations, "opened", opened)
         patch.setattr(locations, "add_location", add)
-        patch.setattr(locations, "why_closed", lambda _context, _slug: "")
+        patch.setattr(locations, "open_if_ready", lambda _context, _slug: "")
         given_settings = [part for option in options for part in ("--pms-setting", option)]
         result = CliRunner().invoke(locations.add, ["leura", *required, *given_settings, "--json"], input=typed)
     return result, stored

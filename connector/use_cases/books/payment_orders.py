@@ -21,7 +21,6 @@ from connector.use_cases.invoices.lines import lines_of
 PAYMENT_TYPES = {
     MethodKind.CARD: "SmilePass Card",
     MethodKind.BECS: "SmilePass Direct Debit",
-    MethodKind.DESK: "SmilePass Desk",
 }
 
 _AUTOMATIC = (InvoiceKind.MEMBERSHIP, InvoiceKind.EXIT, InvoiceKind.INSTALMENT)
@@ -29,11 +28,11 @@ _AUTOMATIC = (InvoiceKind.MEMBERSHIP, InvoiceKind.EXIT, InvoiceKind.INSTALMENT)
 
 
 def payment_orders(
-    session: Session, location: Location, payment: Payment, invoice: Invoice, payment_type: str = ""
+    session: Session, location: Location, payment: Payment, invoice: Invoice, payment_type: str
 ) -> list[tuple[Order, str | None]]:
     """One write-back for each person of the invoice, with the patient that each is linked to now.
 
-    `payment_type`: its name in the practice system, if not that of the payment's kind.
+    `payment_type`: its name in the practice system.
     """
     parts, _ = divide(lines_of(session, invoice), payment.amount_cents)
     if location.policy.household_posting is HouseholdPosting.HOLDER:
@@ -54,7 +53,7 @@ def _order(payment: Payment, invoice: Invoice, person: int, member_id: str, cent
         reference=payment_reference(payment.charge_id, person),
         amount=Money(cents, payment.currency),
         entry_date=payment.business_date,
-        payment_type=payment_type or PAYMENT_TYPES[payment.method_kind],
+        payment_type=payment_type,
         note=_note(invoice),
         automatic=invoice.kind in _AUTOMATIC and payment.method_kind is not MethodKind.DESK,
     )

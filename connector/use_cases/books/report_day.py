@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from connector import ids
 from connector.billing.clinics import Location
-from connector.billing.collecting.charges import AT_DESK, Payment, ReturnedPayment, UndoneReturn
+from connector.billing.collecting.charges import Payment, ReturnedPayment, UndoneReturn
+from connector.billing.members import MethodKind
 from connector.billing.processor import Movement
 from connector.clock import business_date, day_bounds
 from connector.errors import EdgeError
@@ -56,7 +57,7 @@ def report_day(context: Context, location: Location, day: date) -> DayReport:
         strangers = _other_locations(session, location, sheet or [])
         differences = []
         if movements is not None:
-            through_stripe = [row for row in payments if not row.processor_charge_id.startswith(AT_DESK)]
+            through_stripe = [row for row in payments if row.method_kind is not MethodKind.DESK]
             recorded = [*map(_taken, through_stripe), *_given_back(session, [*returns, *undone], since)]
             differences += _compare_with_stripe(session, location, day, recorded, movements)
         differences += surpluses(invoice_balances(session, location, day))

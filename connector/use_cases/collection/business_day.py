@@ -19,9 +19,12 @@ def day_of_money(session: Session, location: Location, kind: MethodKind, at: dat
     Stripe dates a bank debit by its submission, days before it is final, so a debit belongs to the day on which we
     learn its result. What is learnt after its day was closed goes into the present day: closed reports never change.
     """
-    today = business_date(now, location.zone)
     if kind is not MethodKind.CARD:
-        return today
-    day = business_date(at, location.zone)
+        return business_date(now, location.zone)
+    return unless_closed(session, location, business_date(at, location.zone), now)
+
+
+def unless_closed(session: Session, location: Location, day: date, now: datetime) -> date:
+    """The day itself, which is known, or today when it is closed already: closed reports never change."""
     closed = select(DayClose.id).where(DayClose.location_id == location.id, DayClose.business_date == day)
-    return today if session.scalar(closed) else day
+    return business_date(now, location.zone) if session.scalar(closed) else day

@@ -29,7 +29,7 @@ from connector.billing.invoices import Invoice
 from connector.billing.members import MethodKind, PaymentMethod
 from connector.clock import day_bounds
 from connector.money import Money
-from connector.use_cases.invoices.owed import claimed, kept
+from connector.use_cases.invoices.owed import owed
 
 LEFT_BEHIND_AFTER = timedelta(minutes=10)
 LOOK_AHEAD = timedelta(days=60)
@@ -103,7 +103,7 @@ def plan_again(
             return False
     if newest is None or _has_ended(session, newest):
         generation = newest.generation + 1 if newest else 1
-        left = Money(claimed(session, invoice) - kept(session, invoice), invoice.currency)
+        left = Money(owed(session, invoice), invoice.currency)
         if left.cents <= 0:
             return False
         again = FirstTry(invoice.id, left, method_id, debit_on, generation)

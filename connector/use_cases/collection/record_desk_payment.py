@@ -26,12 +26,12 @@ from connector.ledger.write_back.models import WriteBack
 from connector.ledger.write_back.queue import enqueue, mark_recorded
 from connector.money import Money
 from connector.use_cases.books.payment_orders import payment_orders
-from connector.use_cases.collection.business_day import day_of_money
+from connector.use_cases.collection.business_day import unless_closed
 from connector.use_cases.collection.plan_attempts import withdraw
 from connector.use_cases.collection.settle_charge import mark_paid
 from connector.use_cases.context import Context
 from connector.use_cases.invoices.invoice_document import invoice_number
-from connector.use_cases.invoices.owed import claimed, kept
+from connector.use_cases.invoices.owed import owed
 from connector.use_cases.invoices.platform_fees import book_platform_fee
 from connector.use_cases.invoices.release_invoice import find_invoice
 from connector.use_cases.messages.queue_receipt import queue_receipt
@@ -72,8 +72,7 @@ def record_desk_payment(
         post(session, [Booking(entry, location.id, payment.business_date)], now)
         mark_paid(session, context, location, invoice)
         book_platform_fee(session, context, location, payment, invoice, now)
-        orders = payment_orders(session, location, payment, invoice, method.value)
-        enqueue(session, orders, now)
+        enqueue(session, payment_orders(session, location, payment, invoice, method.value), now)
         if in_pms:
             session.flush()
             for row in session.scalars(select(WriteBack.id).where(WriteBack.source_id == payment.id)).all():
@@ -90,7 +89,7 @@ def owed_on(context: Context, invoice_id: str) -> Money:
     """What is owed on an invoice now. Raises DomainError when there is none."""
     with context.database.read() as session:
         invoice, _ = find_invoice(session, invoice_id)
-        return Money(claimed(session, invoice) - kept(session, invoice), invoice.currency)
+        return Money(owed(session, invoice), invoice.currency)
 
 
 def _check(session: Session, location: Location, invoice: Invoice, on: date, now: datetime, *, anyway: bool) -> None:
@@ -112,19 +111,18 @@ def _check(session: Session, location: Location, invoice: Invoice, on: date, now
 
 def _payment(session: Session, location: Location, invoice: Invoice, on: date, now: datetime) -> Payment:
     """The payment, under a charge that Stripe knows nothing of."""
-    owed = Money(claimed(session, invoice) - kept(session, invoice), invoice.currency)
+    amount = Money(owed(session, invoice), invoice.currency)
     newest = session.scalar(select(func.max(Charge.generation)).where(Charge.invoice_id == invoice.id))
     charge = Charge(
         id=ids.new_id("ch"),
         location_id=location.id,
         invoice_id=invoice.id,
         generation=(newest or 0) + 1,
-        amount_cents=owed.cents,
-        currency=owed.currency,
+        amount_cents=amount.cents,
+        currency=amount.currency,
         application_fee_cents=0,
         created_at=now,
     )
-    at = day_bounds(on, location.zone)[0]
     payment = Payment(
         id=ids.new_id("pay"),
         location_id=location.id,
@@ -133,12 +131,11 @@ def _payment(session: Session, location: Location, invoice: Invoice, on: date, n
         charge_id=charge.id,
         processor_charge_id=f"{AT_DESK}{charge.id}",
         method_kind=MethodKind.DESK,
-        amount_cents=owed.cents,
+        amount_cents=amount.cents,
         fee_cents=0,
-        currency=owed.currency,
-        settled_at=at,
-        # The day is known, and counts unless it is closed.
-        business_date=day_of_money(session, location, MethodKind.CARD, at, now),
+        currency=amount.currency,
+        settled_at=day_bounds(on, location.zone)[0],
+        business_date=unless_closed(session, location, on, now),
         recorded_at=now,
     )
     session.add(charge)

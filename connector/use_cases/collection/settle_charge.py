@@ -26,10 +26,10 @@ from connector.errors import InvariantBroken
 from connector.ledger import recipes
 from connector.ledger.journal import Booking, post
 from connector.ledger.write_back.queue import enqueue
-from connector.use_cases.books.payment_orders import payment_orders
+from connector.use_cases.books.payment_orders import PAYMENT_TYPES, payment_orders
 from connector.use_cases.collection.business_day import day_of_money
 from connector.use_cases.context import Context
-from connector.use_cases.invoices.owed import claimed, kept
+from connector.use_cases.invoices.owed import owed
 from connector.use_cases.invoices.platform_fees import book_platform_fee
 from connector.use_cases.members.skip_periods import skip_periods
 from connector.use_cases.messages.queue_receipt import queue_receipt
@@ -105,7 +105,7 @@ def _succeed(
     if invoice.status in VOID:
         # It came after all: the invoice stays void, and the day's report names the money until it is given back.
         log.warning("payment.without_debt", payment_id=payment.id, invoice_id=invoice.id)
-    elif kept(session, invoice) >= claimed(session, invoice):
+    elif owed(session, invoice) <= 0:
         mark_paid(session, context, location, invoice)
     else:
         # Somebody took less of a hold at Stripe's dashboard than was decided here.
@@ -113,12 +113,12 @@ def _succeed(
         end_recovery(session, invoice.id, FINISHED, now)
         tell_staff(session, location, [invoice.id], now)
     session.flush()
-    if kept(session, invoice) > claimed(session, invoice):
+    if owed(session, invoice) < 0:
         tell_surplus(session, location, invoice, payment.id, now)
     entry = recipes.charge_settled(payment.id, settled.gross, settled.fee, settled.application_fee)
     post(session, [Booking(entry, location.id, payment.business_date)], now)
     book_platform_fee(session, context, location, payment, invoice, now)
-    enqueue(session, payment_orders(session, location, payment, invoice), now)
+    enqueue(session, payment_orders(session, location, payment, invoice, PAYMENT_TYPES[method.kind]), now)
     queue_receipt(session, location, invoice, payment, attempt, now)
     log.info(
         "payment.settled",
@@ -149,7 +149,7 @@ def _fail(session: Session, context: Context, charge: Charge, attempt: ChargeAtt
     location = session.get_one(Location, charge.location_id)
     if invoice.status in VOID:
         pass
-    elif kept(session, invoice) >= claimed(session, invoice):
+    elif owed(session, invoice) <= 0:
         # A dispute was won while this was under way.
         mark_paid(session, context, location, invoice)
     elif _never_began(session, invoice, was_processing=was_processing):

@@ -12,6 +12,11 @@ from connector.billing.invoices import VOID, CreditNote, Invoice
 from connector.database.sums import sum_of
 
 
+def owed(session: Session, invoice: Invoice) -> int:
+    """Cents that are asked for and not here; below zero, what is kept without a reason."""
+    return claimed(session, invoice) - kept(session, invoice)
+
+
 def claimed(session: Session, invoice: Invoice) -> int:
     """Cents that the invoice asks for: its amount less what was credited, and nothing once it is void."""
     return 0 if invoice.status in VOID else invoice.amount_cents - credited(session, invoice)

@@ -30,7 +30,7 @@ from connector.money import Money, total
 from connector.use_cases.collection.method_page import method_page
 from connector.use_cases.context import Context
 from connector.use_cases.invoices.invoice_document import invoice_number
-from connector.use_cases.invoices.owed import claimed, kept
+from connector.use_cases.invoices.owed import owed
 from connector.use_cases.patient_pages.link_subject import link_subject
 from connector.use_cases.patient_pages.link_url import link_for
 from connector.use_cases.patient_pages.show_invoice import live_attempt
@@ -260,7 +260,7 @@ def _overdue_staff_notice(asked: Asked) -> Found | None:
 
 def _kept_too_much(asked: Asked) -> Found | None:
     invoice = asked.session.get_one(Invoice, asked.message.subject_id)
-    surplus = kept(asked.session, invoice) - claimed(asked.session, invoice)
+    surplus = -owed(asked.session, invoice)
     if surplus <= 0:
         return None
     values: Values = {

@@ -15,7 +15,7 @@ from connector.billing.invoices import UNPAID, Invoice, InvoiceStatus
 from connector.billing.members import MethodKind, PaymentMethod
 from connector.money import Money
 from connector.use_cases.invoices.invoice_document import invoice_number
-from connector.use_cases.invoices.owed import claimed, kept
+from connector.use_cases.invoices.owed import owed
 
 
 class PayState(StrEnum):
@@ -72,7 +72,7 @@ def invoice_page(session: Session, invoice: Invoice) -> InvoicePage | None:
     return InvoicePage(
         invoice_id=invoice.id,
         number=invoice_number(invoice),
-        amount=Money(claimed(session, invoice) - kept(session, invoice), invoice.currency),
+        amount=Money(owed(session, invoice), invoice.currency),
         due=invoice.due_date,
         overdue=overdue,
         state=state,

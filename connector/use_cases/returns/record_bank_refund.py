@@ -7,14 +7,13 @@ from datetime import date
 from connector import ids
 from connector.billing.clinics import Location
 from connector.billing.collecting.charges import RefundState, ReturnedPayment, ReturnKind
-from connector.billing.members import MethodKind
 from connector.clock import business_date, day_bounds
 from connector.errors import DomainError
 from connector.ledger import recipes
 from connector.ledger.journal import Booking, post
 from connector.ledger.write_back.queue import enqueue
 from connector.money import Money
-from connector.use_cases.collection.business_day import day_of_money
+from connector.use_cases.collection.business_day import unless_closed
 from connector.use_cases.context import Context
 from connector.use_cases.invoices.take_back import credit_refund
 from connector.use_cases.returns.final_returns import AT_BANK
@@ -41,7 +40,6 @@ def record_bank_refund(
             )
         request = new_request(payment, amount, RefundState.SUCCEEDED, note, actor, now)
         request.processor_id = f"{AT_BANK}{request.id}"
-        at = day_bounds(on, location.zone)[0]
         returned = ReturnedPayment(
             id=ids.new_id("ret"),
             location_id=location.id,
@@ -51,9 +49,8 @@ def record_bank_refund(
             amount_cents=amount.cents,
             fee_cents=0,
             currency=amount.currency,
-            returned_at=at,
-            # However the payment was made, this day is known, and counts unless it is closed.
-            business_date=day_of_money(session, location, MethodKind.CARD, at, now),
+            returned_at=day_bounds(on, location.zone)[0],
+            business_date=unless_closed(session, location, on, now),
             recorded_at=now,
         )
         session.add_all([request, returned])

@@ -36,7 +36,7 @@ from connector.ledger.write_back.queue import enqueue
 from connector.use_cases.collection.business_day import day_of_money
 from connector.use_cases.collection.settle_charge import mark_overdue, settle_charge
 from connector.use_cases.context import Context
-from connector.use_cases.invoices.owed import claimed, kept
+from connector.use_cases.invoices.owed import owed
 from connector.use_cases.invoices.take_back import credit_refund
 from connector.use_cases.members.suspend_member import suspend
 from connector.use_cases.recovery.heed_failure import heed_dispute
@@ -160,7 +160,7 @@ def _reopen(session: Session, context: Context, location: Location, payment: Pay
     """
     now = context.clock.now()
     invoice = session.get_one(Invoice, payment.invoice_id)
-    if invoice.status in VOID or kept(session, invoice) >= claimed(session, invoice):
+    if invoice.status in VOID or owed(session, invoice) <= 0:
         return
     mark_overdue(session, location, invoice, context)
     session.flush()

@@ -23,7 +23,7 @@ from connector.use_cases.collection.business_day import day_of_money
 from connector.use_cases.collection.plan_attempts import withdraw
 from connector.use_cases.collection.settle_charge import mark_paid
 from connector.use_cases.context import Context
-from connector.use_cases.invoices.owed import claimed, kept
+from connector.use_cases.invoices.owed import owed
 from connector.use_cases.invoices.take_back import cancel_credit
 from connector.use_cases.recovery.recover import PAID, end_recovery
 from connector.use_cases.recovery.tell_staff import tell_surplus
@@ -74,7 +74,7 @@ def _owed_no_more(session: Session, context: Context, location: Location, paymen
     if invoice.status in UNPAID and withdraw(session, invoice.id, now):
         mark_paid(session, context, location, invoice)
         return
-    if invoice.status is InvoiceStatus.COMPLETED and kept(session, invoice) <= claimed(session, invoice):
+    if invoice.status is InvoiceStatus.COMPLETED and owed(session, invoice) >= 0:
         return
     if invoice.status is not InvoiceStatus.PROCESSING:
         end_recovery(session, invoice.id, PAID, now)
