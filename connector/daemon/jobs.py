@@ -11,7 +11,7 @@ from typing import TypeVar
 import structlog
 from sqlalchemy import func, select
 
-from connector.billing.clinics import Location, all_locations
+from connector.billing.clinics import Location
 from connector.billing.collecting.charges import Payment
 from connector.billing.collecting.read_budget import MONTH_SECONDS, poll_seconds
 from connector.clock import business_date
@@ -119,7 +119,7 @@ def notices(context: Context, _pool: ThreadPoolExecutor) -> list[str]:
     """Announce what comes, once a day at each location."""
     problems: list[str] = []
     now = context.clock.now()
-    for location in _locations(context):
+    for location in context.locations():
         with context.database.unit_of_work() as session:
             won = win(session, "notices", f"{location.id}:{business_date(now, location.zone)}", now)
         if won:
@@ -136,7 +136,7 @@ def billing(context: Context, pool: ThreadPoolExecutor) -> list[str]:
 def matching(context: Context, _pool: ThreadPoolExecutor) -> list[str]:
     """Look for the patients of new members."""
     problems: list[str] = []
-    for location in _locations(context):
+    for location in context.locations():
         with contained(location, problems.append):
             if problem := link_members(context, location).problem:
                 problems.append(problem)
@@ -153,7 +153,7 @@ def day_sheets(context: Context, _pool: ThreadPoolExecutor) -> list[str]:
     """Read today's day sheet of each location once an hour, so that a day can be compared during an outage."""
     problems: list[str] = []
     now = context.clock.now()
-    for location in _locations(context):
+    for location in context.locations():
         with context.database.unit_of_work() as session:
             won = win(session, "day_sheet", f"{location.id}:{now:%Y-%m-%dT%H}", now)
         if won:
@@ -170,7 +170,7 @@ class DayClosing:
 
     def __call__(self, context: Context, _pool: ThreadPoolExecutor) -> list[str]:
         problems: list[str] = []
-        for location in _locations(context):
+        for location in context.locations():
             with contained(location, problems.append):
                 for day in _open_days(context, location, self.hour):
                     problems += _close(context, location, day)
@@ -209,8 +209,3 @@ def _in_pool(pool: ThreadPoolExecutor, work: Callable[[T], R], items: Iterable[T
         return pool.map(work, items)
     except RuntimeError:
         raise CancelledError from None
-
-
-def _locations(context: Context) -> list[Location]:
-    with context.database.read() as session:
-        return all_locations(session)

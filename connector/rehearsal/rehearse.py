@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
-from connector.billing.clinics import Location, all_locations
+from connector.billing.clinics import Location
 from connector.clock import MovableClock, business_date
 from connector.errors import DomainError
 from connector.logs import silenced
@@ -46,8 +46,7 @@ def rehearse(
     Changes nothing and asks nobody outside. Raises DomainError for a day in the past or more than a year ahead.
     """
     start = context.clock.now()
-    with context.database.read() as session:
-        locations = all_locations(session)
+    locations = context.locations()
     first = min((business_date(start, location.zone) for location in locations), default=start.date())
     until = until or first
     if not first <= until <= first + timedelta(days=DAYS_MAX):

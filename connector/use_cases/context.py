@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 import connector.use_cases.tables  # noqa: F401  (loads all models, so that foreign keys find their tables)
-from connector.billing.clinics import Location
+from connector.billing.clinics import Location, all_locations
 from connector.billing.prices.platform_fee import DEFAULT_TIERS, Tier
 from connector.billing.processor import PaymentProcessor
 from connector.clock import Clock
@@ -56,3 +56,8 @@ class Context:
     """The platform's rates."""
     fee_kept_by_stripe: bool = False
     """Whether a platform account is configured, so that Stripe passes the platform's fee on by itself."""
+
+    def locations(self) -> list[Location]:
+        """Every location as it stands now, by short name."""
+        with self.database.read() as session:
+            return all_locations(session)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from connector.billing.clinics import all_locations
 from connector.ledger.write_back.engine import Tally
 from connector.messaging.mailer import Mailer
 from connector.messaging.sms import SmsSender
@@ -39,9 +38,7 @@ def make_round(context: Context, mailer: Mailer, sms: SmsSender, location_id: st
     before = read_news(context)
     due = run_due(context, location_id)
     after = read_news(context)
-    with context.database.read() as session:
-        locations = all_locations(session)
-    for location in locations:
+    for location in context.locations():
         if location_id in (None, location.id):
             with contained(location, told.append):
                 notice_ahead(context, location)

@@ -56,13 +56,19 @@ def debits(practice: Practice) -> Counter[date]:
     return Counter(at.date() for at in made)
 
 
-def with_retry_planned(practice: Practice) -> Enrolled:
-    """Somebody whose second period was declined, and whose retry is planned for today."""
+def declined(practice: Practice, method: str, days: int = 31) -> Enrolled:
+    """Somebody who has paid once, and whose second period that card did not pay."""
     person = practice.enrol()
     practice.charge()
-    give(practice, person, "pm_card_declineOnce_insufficient_funds")
-    practice.advance(days=30)
+    give(practice, person, method)
+    practice.advance(days=days)
     practice.charge()
+    return person
+
+
+def with_retry_planned(practice: Practice) -> Enrolled:
+    """Somebody whose second period was declined, and whose retry is planned for today."""
+    person = declined(practice, "pm_card_declineOnce_insufficient_funds", days=30)
     while not any(row.state is AttemptState.PLANNED for row in practice.all(ChargeAttempt)):
         practice.advance(days=1)
         work_recoveries(practice.context, practice.location)
@@ -220,11 +226,7 @@ def renewed(practice: Practice, person: Enrolled) -> None:
 @pytest.mark.parametrize("how", ["suspended", "cancelled"])
 def test_a_card_that_its_bank_renews_is_not_charged_in_a_pause_nor_after_the_end(practice: Practice, how: str) -> None:
     """A pause is one although the card works again, and what a cancelled membership owes is not tried."""
-    person = practice.enrol()
-    practice.charge()
-    give(practice, person, "pm_card_decline_expired_card")
-    practice.advance(days=31)
-    practice.charge()
+    person = declined(practice, "pm_card_decline_expired_card")
     tried = len(practice.all(ChargeAttempt))
     if how == "suspended":
         suspend_member(practice.context, person.contract_id, actor=STAFF)
@@ -256,11 +258,7 @@ def test_a_renewed_card_is_not_charged_in_a_hardship_pause(practice: Practice) -
 
 def test_a_new_card_does_not_charge_what_a_cancelled_membership_owes(practice: Practice) -> None:
     """It was given for something else; the old debt is paid through its own link, which then does charge it."""
-    person = practice.enrol()
-    practice.charge()
-    give(practice, person, "pm_card_decline_insufficient_funds")
-    practice.advance(days=31)
-    practice.charge()
+    person = declined(practice, "pm_card_decline_insufficient_funds")
     cancel_membership(practice.context, person.contract_id, Consent(override=True), actor=STAFF)
 
     first = practice.today + timedelta(days=20)
@@ -307,11 +305,7 @@ def test_the_first_invoice_of_a_membership_that_has_not_begun_cannot_be_voided_a
 
 def test_a_bank_account_given_on_a_weekend_is_debited_on_a_business_day(practice: Practice) -> None:
     """What is overdue is tried at once with a card, and on Monday with a bank account."""
-    person = practice.enrol()
-    practice.charge()
-    give(practice, person, "pm_card_decline_insufficient_funds")
-    practice.advance(days=30)
-    practice.charge()
+    person = declined(practice, "pm_card_decline_insufficient_funds", days=30)
     practice.advance(days=2)
     assert practice.today.weekday() == 5
 

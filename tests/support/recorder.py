@@ -10,6 +10,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tests.support.stripe_schema import request_violations, violations
 
 
+def _heard(receive: Receive, kept: bytearray) -> Receive:
+    """Passes a request on and keeps its body."""
+
+    async def heard() -> Message:
+        message = await receive()
+        kept.extend(message.get("body", b""))
+        return message
+
+    return heard
+
+
 class Recorder:
     """Passes everything on unchanged. `violations()` says what broke the document, and which POSTs had no key."""
 
@@ -29,18 +40,13 @@ class Recorder:
         request, answer = bytearray(), bytearray()
         status = 0
 
-        async def heard() -> Message:
-            message = await receive()
-            request.extend(message.get("body", b""))
-            return message
-
         async def said(message: Message) -> None:
             nonlocal status
             status = message.get("status", status)
             answer.extend(message.get("body", b""))
             await send(message)
 
-        await self._app(scope, heard, said)
+        await self._app(scope, _heard(receive, request), said)
         query = scope["query_string"].decode()
         path = f"{scope['path']}?{query}" if query else scope["path"]
         self.exchanges.append((scope["method"], path, request.decode(), status, json.loads(bytes(answer))))
@@ -64,11 +70,6 @@ class SentRequests:
         request = bytearray()
         accepted = False
 
-        async def heard() -> Message:
-            message = await receive()
-            request.extend(message.get("body", b""))
-            return message
-
         async def said(message: Message) -> None:
             nonlocal accepted
             if message["type"] == "http.response.start":
@@ -77,7 +78,7 @@ class SentRequests:
                 accepted = is_json and message["status"] < 400
             await send(message)
 
-        await self._app(scope, heard, said)
+        await self._app(scope, _heard(receive, request), said)
         if accepted:
             found = request_violations("POST", scope["path"], request.decode())
             self.violations += [f"POST {scope['path']}: {problem}" for problem in found]

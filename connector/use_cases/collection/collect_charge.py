@@ -125,8 +125,7 @@ def _prepare(context: Context, work: _Work) -> bool:
     with context.database.unit_of_work() as session:
         session.execute(update(Charge).where(Charge.id == charge.id).values(processor_id=charge.processor_id))
         # Asked again with the decision: another worker may have sent a debit meanwhile.
-        is_open = day_is_open(work.location, work.attempt, work.method.kind, now)
-        if is_open and not comes_now(session, work.location, work.attempt, charge, work.method, now):
+        if not comes_now(session, work.location, work.attempt, charge, work.method, now):
             return False
         decided = session.scalar(
             update(ChargeAttempt)

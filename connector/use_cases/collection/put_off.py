@@ -39,6 +39,8 @@ def comes_now(
     One that is late, because nothing ran on its day, is made today unless its payer is debited today already. A bank
     debit also waits until the week has room for it.
     """
+    if not day_is_open(location, attempt, method.kind, now):
+        return True
     is_becs, calendar = method.kind is MethodKind.BECS, location.calendar
     _one_at_a_time(session, method)
     today = business_date(now, location.zone)

@@ -10,7 +10,7 @@ from threading import Lock
 import structlog
 from sqlalchemy import or_, select
 
-from connector.billing.clinics import Location, LocationStatus, all_locations
+from connector.billing.clinics import Location, LocationStatus
 from connector.billing.collecting.charges import LIVE_ATTEMPT, AttemptState, ChargeAttempt
 from connector.billing.processor import ChargeReport, ChargeStatus
 from connector.clock import business_date
@@ -70,11 +70,11 @@ class DueReport(IssueTally):
 def run_due(context: Context, location_id: str | None = None, mapper: Mapper = map) -> DueReport:
     """Issue and collect all that is due now, at one location or all. `mapper` may run the charges in threads."""
     report = DueReport()
-    for location in _locations(context):
+    for location in context.locations():
         if location_id in (None, location.id):
             with contained(location, report.tell):
                 open_pending(context, location)
-    locations = _locations(context)
+    locations = context.locations()
     # A location whose payment account is not ready, or that is paused, takes no money.
     charging = [row for row in locations if location_id in (None, row.id) and row.status is LocationStatus.ACTIVE]
     for location in charging:
@@ -89,11 +89,6 @@ def run_due(context: Context, location_id: str | None = None, mapper: Mapper = m
             work_recoveries(context, location)
     log.info("run_due.done", invoiced=report.invoiced, charged=report.charged, problems=len(report.problems))
     return report
-
-
-def _locations(context: Context) -> list[Location]:
-    with context.database.read() as session:
-        return all_locations(session)
 
 
 def _prepare(context: Context, location: Location, report: DueReport) -> None:
