@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -19,6 +20,18 @@ log = structlog.get_logger()
 
 CONNECTION = (NotSent, AccessDenied, RateLimited, OutcomeUnknown)
 """Errors of the connection: what comes next on it would meet the same."""
+
+
+@dataclass
+class Told:
+    """What is wrong, for whoever reads the report of a piece of work."""
+
+    problems: list[str] = field(default_factory=list, kw_only=True)
+
+    def tell(self, sentence: str) -> None:
+        """What is wrong with many things is told once."""
+        if sentence not in self.problems:
+            self.problems.append(sentence)
 
 
 @contextmanager

@@ -5,16 +5,14 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 
 import httpx
 import pytest
 
 from connector.daemon import patient_connections
 from connector.daemon.patient_server import PatientServer
-from connector.settings import LinkSettings, Settings
 from connector.web.patient.protection import AT_ONCE_OF_ONE, BUSY
-from tests.support.patient_browser import HOST, PUBLIC_URL
+from tests.support.patient_browser import HOST, daemons_pages
 from tests.support.practice import Practice
 from tests.support.processes import until
 
@@ -23,14 +21,8 @@ UNFINISHED = f"GET /thank-you HTTP/1.1\r\nHost: {HOST}\r\nX-Slow: ".encode()
 
 @pytest.fixture
 def server(practice: Practice) -> Iterator[PatientServer]:
-    """The server of the daemon on a free port."""
-    settings = Settings(links=LinkSettings(public_url=PUBLIC_URL, port=0))
-    running = PatientServer(settings, replace(practice.context, public_url=PUBLIC_URL), lambda: None)
-    running.start()
-    try:
+    with daemons_pages(practice) as running:
         yield running
-    finally:
-        running.stop()
 
 
 def connect(server: PatientServer, stack: ExitStack, sent: bytes) -> socket.socket:

@@ -33,7 +33,7 @@ from connector.use_cases.payment_plans.agree_payment_plan import propose_payment
 from connector.use_cases.plans.change_plan import change_plan
 from connector.use_cases.requests.hold_payment import request_hold
 from connector.web.patient.protection import is_processor_page, processor_source
-from tests.support.patient_browser import HOST, PUBLIC_URL, text_of
+from tests.support.patient_browser import HOST, PUBLIC_URL, daemons_pages, text_of
 from tests.support.practice import Practice
 
 LIVE = StripeSettings()
@@ -42,14 +42,8 @@ SANDBOX = StripeSettings(api_base="http://127.0.0.1:4242")
 
 @pytest.fixture
 def server(practice: Practice) -> Iterator[PatientServer]:
-    """The server of the daemon on a free port."""
-    settings = Settings(links=LinkSettings(public_url=PUBLIC_URL, port=0))
-    running = PatientServer(settings, replace(practice.context, public_url=PUBLIC_URL), lambda: None)
-    running.start()
-    try:
+    with daemons_pages(practice) as running:
         yield running
-    finally:
-        running.stop()
 
 
 def url_of(practice: Practice, subject_id: str, public_url: str = "") -> str:

@@ -15,7 +15,8 @@ from pydantic import SecretStr
 from connector.billing.clinics import Location
 from connector.billing.members import Member
 from connector.billing.stripe import StripeProcessor
-from connector.settings import StripeSettings
+from connector.daemon.patient_server import PatientServer
+from connector.settings import LinkSettings, Settings, StripeSettings
 from connector.use_cases.collection.read_news import read_news
 from connector.use_cases.context import Context
 from connector.use_cases.patient_pages.link_subject import link_subject
@@ -111,3 +112,15 @@ def browsing(practice: Practice) -> Iterator[Browser]:
     finally:
         stop_all([server])
         processor.close()
+
+
+@contextmanager
+def daemons_pages(practice: Practice) -> Iterator[PatientServer]:
+    """The same application as the daemon serves it, on a free port."""
+    settings = Settings(links=LinkSettings(public_url=PUBLIC_URL, port=0))
+    running = PatientServer(settings, replace(practice.context, public_url=PUBLIC_URL), lambda: None)
+    running.start()
+    try:
+        yield running
+    finally:
+        running.stop()

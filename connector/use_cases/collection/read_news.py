@@ -6,7 +6,7 @@ An event is only a hint. It may come twice, late, or in the wrong order; the obj
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
@@ -20,7 +20,7 @@ from connector.errors import EdgeError
 from connector.use_cases.collection.follow_method import follow_mandate, follow_method
 from connector.use_cases.collection.follow_money import follow_charge, follow_payout
 from connector.use_cases.collection.sweep import away_too_long, sweep
-from connector.use_cases.containment import attempted
+from connector.use_cases.containment import Told, attempted
 from connector.use_cases.context import Context
 from connector.use_cases.members.complete_enrolment import complete_enrolment
 from connector.use_cases.returns.record_return import record_return
@@ -36,17 +36,11 @@ QUIET = timedelta(days=1)
 
 
 @dataclass
-class NewsReport:
+class NewsReport(Told):
     """What a poll brought."""
 
     new: int = 0
     handled: int = 0
-    problems: list[str] = field(default_factory=list)
-
-    def tell(self, sentence: str) -> None:
-        """Something is wrong; what is wrong with many events is told once."""
-        if sentence not in self.problems:
-            self.problems.append(sentence)
 
 
 def read_news(context: Context) -> NewsReport:

@@ -26,7 +26,7 @@ from connector.billing.collecting.charges import (
 from connector.billing.inbox import read_until
 from connector.errors import EdgeError
 from connector.use_cases.collection.follow_money import follow_charge, follow_payout
-from connector.use_cases.containment import attempted
+from connector.use_cases.containment import Told, attempted
 from connector.use_cases.context import Context
 from connector.use_cases.returns.final_returns import is_final, is_lost
 from connector.use_cases.returns.record_return import record_return
@@ -53,7 +53,7 @@ Item = tuple[str, str]
 
 
 @dataclass
-class SweepReport:
+class SweepReport(Told):
     """What a sweep saw."""
 
     listed: int = 0
@@ -62,14 +62,8 @@ class SweepReport:
     """Those of them, and of our own open ones, that were read one by one."""
     missed: list[str] = field(default_factory=list)
     """What the news had not told, by kind and id at Stripe, e.g. 'charge pi_1'."""
-    problems: list[str] = field(default_factory=list)
     complete: bool = False
     """Whether all lists were read to their ends."""
-
-    def tell(self, sentence: str) -> None:
-        """Something is wrong; what is wrong with many objects is told once."""
-        if sentence not in self.problems:
-            self.problems.append(sentence)
 
 
 def away_too_long(context: Context) -> bool:
