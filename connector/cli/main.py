@@ -40,6 +40,7 @@ COMMANDS = {
     "run-due": "connector.cli.run_due",
     "sandbox": "connector.cli.sandbox",
     "serve": "connector.cli.serve",
+    "simulate": "connector.cli.simulate",
     "users": "connector.cli.users",
     "write-backs": "connector.cli.write_backs",
 }

@@ -19,6 +19,7 @@ import httpx
 from tenacity import Retrying, retry_if_exception_type, wait_random_exponential
 
 from connector.errors import AccessDenied, EdgeError, NotSent, OutcomeUnknown, RateLimited, Rejected, UnexpectedResponse
+from connector.failpoints import outside_call
 from connector.pms_adapters.watchdog import Watchdog
 
 CONNECT_SECONDS = 10.0
@@ -102,6 +103,7 @@ class HttpTransport:
 
     `resource` is a fixed label such as 'payments' for error texts; ids, query and body never appear in them.
     Numbers with a fraction arrive as Decimal. `is_refusal` tells from the body of a 400 whether it is a refusal.
+    `network` stands in for the real one in simulations.
     """
 
     def __init__(
@@ -114,6 +116,7 @@ class HttpTransport:
         is_refusal: Callable[[str], bool] = plain_refusal,
         max_body_bytes: int = MAX_BODY_BYTES,
         sleep: Callable[[float], None] = time.sleep,
+        network: httpx.BaseTransport | None = None,
     ) -> None:
         self._system = system
         self._base_url = base_url.rstrip("/")
@@ -123,7 +126,7 @@ class HttpTransport:
         self._sleep = sleep
         self._headers = {**_HEADERS, **headers}
         # The layer below the library's client: no redirects, cookies or proxies that would have to be switched off.
-        self._http = httpx.HTTPTransport(limits=httpx.Limits(max_keepalive_connections=0), trust_env=False)
+        self._http = network or httpx.HTTPTransport(limits=httpx.Limits(max_keepalive_connections=0), trust_env=False)
         self._watchdog = Watchdog()
 
     def close(self) -> None:
@@ -198,7 +201,7 @@ class HttpTransport:
         connect = min(CONNECT_SECONDS, remaining / 3)
         timeout = httpx.Timeout(remaining, connect=connect, pool=connect)
         try:
-            with self._watchdog.over(remaining) as watch:
+            with outside_call(), self._watchdog.over(remaining) as watch:
                 request = httpx.Request(
                     method,
                     f"{self._base_url}/{path}",

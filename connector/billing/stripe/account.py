@@ -14,11 +14,14 @@ NO_KEY = "No Stripe key is set: set CONNECTOR_STRIPE__SECRET_KEY."
 
 
 class StripeAccount:
-    """The practice's own account, or the connected one that a platform's key acts for (`StripeSettings.account`)."""
+    """The practice's own account, or the connected one that a platform's key acts for (`StripeSettings.account`).
 
-    def __init__(self, settings: StripeSettings) -> None:
+    `http` stands in for the connections to Stripe in simulations.
+    """
+
+    def __init__(self, settings: StripeSettings, http: MeteredClient | None = None) -> None:
         self._settings = settings
-        self._http = MeteredClient(settings)
+        self._http = http or MeteredClient(settings)
         self._client = build_client(settings, self._http).v1 if settings.secret_key.get_secret_value() else None
 
     @property

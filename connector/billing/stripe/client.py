@@ -27,6 +27,7 @@ from connector.errors import (
     Rejected,
     UnexpectedResponse,
 )
+from connector.failpoints import outside_call
 from connector.settings import STRIPE_API, StripeSettings
 
 API_VERSION = "2026-10-28.endive"
@@ -76,7 +77,8 @@ class MeteredClient(stripe.HTTPXClient):
         if method == "get":
             with self._lock:
                 self.reads += 1
-        return super().request(method, url, headers, post_data, **options)
+        with outside_call():
+            return super().request(method, url, headers, post_data, **options)
 
 
 def _is_throttled(answer: tuple[bytes, int, Mapping[str, str]]) -> bool:

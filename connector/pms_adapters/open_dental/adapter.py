@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, timedelta
 
+import httpx
+
 from connector.errors import (
     AccessDenied,
     NotSent,
@@ -61,12 +63,16 @@ class OpenDentalAdapter:
     """One office. Safe to use from several threads."""
 
     def __init__(
-        self, settings: OpenDentalSettings, context: ConnectionContext, sleep: Callable[[float], None] = time.sleep
+        self,
+        settings: OpenDentalSettings,
+        context: ConnectionContext,
+        sleep: Callable[[float], None] = time.sleep,
+        network: httpx.BaseTransport | None = None,
     ) -> None:
         self._settings = settings
         self._manifest = manifest_for(settings)
         self._currency = context.currency
-        self._client = OpenDentalClient(settings, sleep)
+        self._client = OpenDentalClient(settings, sleep, network)
         self._payment_types: Mapping[str, int] | None = None
 
     @property

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
+import httpx
+
 from connector.errors import UnexpectedResponse
 from connector.pms_adapters.open_dental.settings import Mode, OpenDentalSettings
 from connector.pms_adapters.transport import Deadline, HttpTransport, Pace, plain_refusal
@@ -25,7 +27,12 @@ _SIGNS_OF_REFUSAL = (
 class OpenDentalClient:
     """One office's API. Safe to use from several threads."""
 
-    def __init__(self, settings: OpenDentalSettings, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        settings: OpenDentalSettings,
+        sleep: Callable[[float], None] = time.sleep,
+        network: httpx.BaseTransport | None = None,
+    ) -> None:
         self._page_rows = settings.mode.page_rows
         interval = settings.mode.interval_seconds
         self._http = HttpTransport(
@@ -39,6 +46,7 @@ class OpenDentalClient:
             pace=Pace(interval, sleep=sleep) if interval else None,
             is_refusal=names_a_refusal if settings.mode is Mode.REMOTE else plain_refusal,
             sleep=sleep,
+            network=network,
         )
 
     def close(self) -> None:

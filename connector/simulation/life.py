@@ -1,0 +1,330 @@
+"""What the people around the product do: patients join and pay, staff refund, link and type, banks dispute."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+import httpx
+from sqlalchemy import select
+
+from connector.billing.agreements.contracts import AgreementStatus, Contract
+from connector.billing.agreements.schedule import Frequency
+from connector.billing.clinics import Location
+from connector.billing.collecting.charges import Payment
+from connector.billing.invoices import Invoice, InvoiceStatus
+from connector.billing.members import Member, MethodKind
+from connector.errors import DomainError, EdgeError
+from connector.ledger.write_back import queue
+from connector.ledger.write_back.models import Leg, WriteBack
+from connector.ledger.write_back.states import WriteBackState
+from connector.matching.models import PatientLink
+from connector.money import Money
+from connector.simulation.cast import Somebody
+from connector.simulation.chronicle import Chronicle
+from connector.simulation.faults import Dice, FaultKind
+from connector.simulation.stage import Stage
+from connector.use_cases.books.link_members import link_by_person, unlink_by_person
+from connector.use_cases.members.add_member import Joining, add_member
+from connector.use_cases.members.cancel_membership import Consent, cancel_membership
+from connector.use_cases.members.enrol_member import invite_member
+from connector.use_cases.members.new_person import PersonDetails
+from connector.use_cases.payment_plans.agree_payment_plan import start_payment_plan
+from connector.use_cases.plans.change_plan import change_plan
+from connector.use_cases.returns.refund_payment import refund_payment
+
+PRICES = {
+    "Bronze": {
+        Frequency.WEEKLY: "5.50",
+        Frequency.FORTNIGHTLY: "10.95",
+        Frequency.MONTHLY: "22.00",
+        Frequency.ANNUALLY: "249.00",
+    },
+    "Silver": {
+        Frequency.WEEKLY: "7.95",
+        Frequency.FORTNIGHTLY: "15.90",
+        Frequency.MONTHLY: "33.33",
+        Frequency.ANNUALLY: "379.00",
+    },
+    "Gold": {
+        Frequency.WEEKLY: "11.25",
+        Frequency.FORTNIGHTLY: "22.45",
+        Frequency.MONTHLY: "47.10",
+        Frequency.ANNUALLY: "529.00",
+    },
+}
+"""The plans of the practice."""
+STAFF = "front desk"
+JOINING_SHARE = 0.2
+"""Of those who are not yet members, so many join on a day."""
+INSTALMENT_PLANS = 0.01
+"""So many members a day agree to pay a treatment in parts."""
+GOOD_CARD = "pm_card_visa"
+RECENT = timedelta(days=30)
+F, S = FaultKind, WriteBackState
+
+
+@dataclass
+class Life:
+    """Goes on whatever state the product is in; an action that is refused or meets an outage is left for later."""
+
+    stage: Stage
+    location: Location
+    dice: Dice
+    waiting: list[Somebody]
+    chronicle: Chronicle = field(default_factory=Chronicle)
+    _mislinked: list[tuple[date, str]] = field(default_factory=list)
+    """Members at the wrong patient, each with the day on which somebody notices."""
+
+    def morning(self, today: date) -> None:
+        """What is done when the practice opens."""
+        self._join(today)
+        for action in (self._review_links, self._correct_links, self._give_new_cards, self._agree_instalments):
+            self._try(action, today)
+        self._decide_held()
+
+    def between(self, share_of_day: float, today: date) -> None:
+        """What happens in a part of the day."""
+        actions = {
+            F.REFUND: self._refund,
+            F.CHARGEBACK: self._charge_back,
+            F.RELINK: self._mislink,
+            F.PLAN_CHANGE: self._change_plan,
+            F.CANCELLATION: self._cancel,
+            F.STAFF_TWIN: self._type_twin,
+            F.STAFF_RETYPED: self._retype,
+            F.STAFF_DELETED: self._delete,
+        }
+        for kind, action in actions.items():
+            if self.dice.falls(kind, share_of_day):
+                self._try(action, today)
+
+    def _try(self, action: object, today: date) -> None:
+        with self.stage.may_be_killed():
+            try:
+                action(today)  # type: ignore[operator]
+            except (DomainError, EdgeError, httpx.HTTPError):
+                """Refused, or somebody does not answer: people come back another day."""
+
+    # -- joining and paying
+
+    def _join(self, today: date) -> None:
+        count = max(1, int(len(self.waiting) * JOINING_SHARE)) if self.waiting else 0
+        chosen, self.waiting = self.waiting[:count], self.waiting[count:]
+        for person in chosen:
+            joined = False
+            with self.stage.may_be_killed():
+                try:
+                    joined = self._sign_up(person, today)
+                except (DomainError, EdgeError, httpx.HTTPError):
+                    """Another day."""
+            if not joined:
+                self.waiting.append(person)
+
+    def _sign_up(self, person: Somebody, today: date) -> bool:
+        known = self._contract_of(person)
+        if known:
+            member_id, contract_id = known.member_id, known.id
+        else:
+            details = PersonDetails(person.given_name, person.family_name, person.born)
+            joining = Joining(person.plan, person.frequency, invite=False)
+            added = add_member(self.stage.context, self.location.slug, details, joining, actor=STAFF)
+            member_id, contract_id = added.member_id, added.contract_id
+        self.chronicle.people[member_id] = person
+        self.chronicle.patients[member_id].add(person.patient_id)
+        page = invite_member(self.stage.context, contract_id)
+        answer = self.stage.around.stripe.sandbox.client.post(page.url, data={"method": person.method})
+        if answer.status_code != httpx.codes.SEE_OTHER:
+            return False
+        self.chronicle.joined[member_id] = today
+        return True
+
+    def _contract_of(self, person: Somebody) -> Contract | None:
+        query = (
+            select(Contract)
+            .join(Member, Member.id == Contract.member_id)
+            .where(Member.given_name == person.given_name, Member.family_name == person.family_name)
+            .where(Member.date_of_birth == person.born)
+        )
+        with self.stage.database.read() as session:
+            return session.scalar(query)
+
+    def _give_new_cards(self, _today: date) -> None:
+        """Some of those whose payments fail have got a message, and give another card."""
+        query = (
+            select(Contract.id)
+            .join(Invoice, Invoice.contract_id == Contract.id)
+            .where(Invoice.status == InvoiceStatus.OVERDUE, Contract.status != AgreementStatus.CANCELLED)
+            .order_by(Contract.id)
+            .distinct()
+        )
+        with self.stage.database.read() as session:
+            overdue = session.scalars(query).all()
+        for contract_id in overdue:
+            if self.dice.of("new card").random() < 1 / 4:
+                page = invite_member(self.stage.context, contract_id)
+                self.stage.around.stripe.sandbox.client.post(page.url, data={"method": GOOD_CARD})
+
+    def _agree_instalments(self, today: date) -> None:
+        dice = self.dice.of("instalments")
+        for member_id in self._active():
+            if dice.random() < INSTALMENT_PLANS and member_id not in self.chronicle.instalments:
+                total = Money(dice.randrange(20_000, 150_000), self.location.currency)
+                first, count = today + timedelta(days=dice.randrange(1, 8)), dice.randrange(2, 8)
+                start_payment_plan(self.stage.context, member_id, total, count, Frequency.FORTNIGHTLY, first)
+                self.chronicle.instalments[member_id] = [first + timedelta(days=14 * part) for part in range(count)]
+
+    def _refund(self, _today: date) -> None:
+        dice = self.dice.of("refund")
+        payments = self._recent_payments()
+        if not payments:
+            return
+        payment = dice.choice(payments)
+        cents = payment.amount_cents if dice.random() < 1 / 2 else dice.randint(1, payment.amount_cents)
+        if dice.random() < 1 / 4:
+            done = self.stage.around.stripe.do("refunds", charge=payment.processor_charge_id, amount=str(cents))
+        else:
+            amount = Money(cents, payment.currency)
+            refund_payment(self.stage.context, payment.id, amount, "", STAFF)
+            done = True
+        self.dice.count(F.REFUND, int(done))
+
+    def _charge_back(self, _today: date) -> None:
+        if payments := self._recent_payments():
+            payment = self.dice.of("dispute").choice(payments)
+            sandbox = self.stage.around.stripe.sandbox
+            answer = sandbox.client.post(
+                f"{sandbox.address}/_sandbox/disputes", json={"charge": payment.processor_charge_id}
+            )
+            self.dice.count(F.CHARGEBACK, int(answer.is_success))
+
+    def _change_plan(self, _today: date) -> None:
+        dice = self.dice.of("plan")
+        if members := self._active():
+            member_id = dice.choice(members)
+            change_plan(self.stage.context, self._contract(member_id), member_id, dice.choice(sorted(PRICES)), STAFF)
+            self.dice.count(F.PLAN_CHANGE)
+
+    def _cancel(self, today: date) -> None:
+        if members := self._active():
+            member_id = self.dice.of("cancel").choice(members)
+            self.chronicle.left[member_id] = today
+            cancel_membership(self.stage.context, self._contract(member_id), Consent(override=True), actor=STAFF)
+            self.dice.count(F.CANCELLATION)
+
+    # -- linking
+
+    def _review_links(self, _today: date) -> None:
+        """Staff look at whoever is not linked, and find the right patient."""
+        linked = select(PatientLink.member_id).where(PatientLink.ended_at.is_(None))
+        with self.stage.database.read() as session:
+            open_ = session.scalars(select(Member.id).where(Member.id.not_in(linked)).order_by(Member.id)).all()
+        for member_id in open_:
+            if member_id in self.chronicle.people and self.dice.of("review").random() < 1 / 2:
+                patient_id = self.chronicle.people[member_id].patient_id
+                link_by_person(self.stage.context, self.location, member_id, patient_id, STAFF)
+
+    def _mislink(self, today: date) -> None:
+        dice = self.dice.of("mislink")
+        members = [member_id for member_id in self._active() if member_id not in {who for _, who in self._mislinked}]
+        if members:
+            member_id = dice.choice(members)
+            wrong = self.chronicle.people[member_id].stranger_id
+            self.chronicle.patients[member_id].add(wrong)
+            self._mislinked.append((today + timedelta(days=dice.randint(1, 5)), member_id))
+            self._link(member_id, wrong)
+            self.dice.count(F.RELINK)
+
+    def _correct_links(self, today: date) -> None:
+        for noticed, member_id in list(self._mislinked):
+            if noticed <= today:
+                self._link(member_id, self.chronicle.people[member_id].patient_id)
+                self._mislinked.remove((noticed, member_id))
+
+    def _link(self, member_id: str, patient_id: str) -> None:
+        with self.stage.database.read() as session:
+            link = session.scalar(
+                select(PatientLink).where(PatientLink.member_id == member_id, PatientLink.ended_at.is_(None))
+            )
+        if link and link.pms_patient_id != patient_id:
+            unlink_by_person(self.stage.context, self.location, member_id, STAFF)
+        if not link or link.pms_patient_id != patient_id:
+            link_by_person(self.stage.context, self.location, member_id, patient_id, STAFF)
+
+    # -- in the practice system's own windows
+
+    def _decide_held(self) -> None:
+        """Each write-back that waits for a person is looked up, and marked as recorded, posted again or typed in."""
+        with self.stage.database.read() as session:
+            held = queue.listed(session, self.location.id, (S.HELD, S.REJECTED, S.READY), 1_000)
+        if not held:
+            return
+        there = {entry.reference for entry in self.stage.around.office.entries()} | set(self.chronicle.retyped.values())
+        for row in held:
+            self._try(lambda _today, row=row: self._decide(row, there=row.reference in there), date.min)
+
+    def _decide(self, row: WriteBack, *, there: bool) -> None:
+        now = self.stage.clock.now()
+        if not there and row.leg is Leg.REVERSAL:
+            patient = row.sent_to_patient_id or row.pms_patient_id
+            amount = f"{-row.amount_cents / 100:.2f}"
+            self.stage.around.office.staff(
+                "add_payment", PatNum=int(patient or 0), PayAmt=amount, CheckNum=row.reference
+            )
+            there = True
+        act = queue.mark_recorded if there else queue.post_by_person
+        with self.stage.database.unit_of_work() as session:
+            act(session, row.id, now, STAFF)
+
+    def _type_twin(self, today: date) -> None:
+        """Somebody pays the same amount in cash on the same day as a payment of ours that is under way."""
+        query = select(WriteBack).where(
+            WriteBack.state.in_((S.QUEUED, S.UNKNOWN, S.ACCEPTED, S.CONFIRMED)),
+            WriteBack.leg == Leg.PAYMENT,
+            WriteBack.entry_date == today,
+            WriteBack.pms_patient_id.is_not(None),
+        )
+        with self.stage.database.read() as session:
+            rows = session.scalars(query.order_by(WriteBack.reference)).all()
+        if rows:
+            row = self.dice.of("twin").choice(rows)
+            fields = {"PatNum": int(row.pms_patient_id or 0), "PayAmt": f"{row.amount_cents / 100:.2f}"}
+            self.stage.around.office.staff("add_payment", PayDate=row.entry_date.isoformat(), **fields)
+            self.dice.count(F.STAFF_TWIN)
+
+    def _retype(self, _today: date) -> None:
+        ours = [entry for entry in self.stage.around.office.entries() if entry.reference.startswith("SP")]
+        if ours:
+            entry = self.dice.of("retype").choice(ours[-20:])
+            self.chronicle.retyped[entry.number] = entry.reference
+            self.stage.around.office.staff("retype_check_number", PayNum=entry.number, CheckNum="cash")
+            self.dice.count(F.STAFF_RETYPED)
+
+    def _delete(self, _today: date) -> None:
+        """Only what was proven to be there is deleted: who deletes an entry within the minute, undoes his own work."""
+        with self.stage.database.read() as session:
+            proven = set(session.scalars(select(WriteBack.reference).where(WriteBack.state == S.CONFIRMED)))
+        ours = [entry for entry in self.stage.around.office.entries() if entry.reference in proven]
+        if ours:
+            entry = self.dice.of("delete").choice(ours)
+            self.chronicle.deleted[entry.reference] += entry.cents
+            self.stage.around.office.staff("delete_payment", PayNum=entry.number)
+            self.dice.count(F.STAFF_DELETED)
+
+    # -- looking things up
+
+    def _active(self) -> list[str]:
+        query = select(Contract.member_id).where(Contract.status == AgreementStatus.ACTIVE).order_by(Contract.id)
+        with self.stage.database.read() as session:
+            return [member for member in session.scalars(query) if member in self.chronicle.joined]
+
+    def _contract(self, member_id: str) -> str:
+        with self.stage.database.read() as session:
+            return session.scalars(select(Contract.id).where(Contract.member_id == member_id)).one()
+
+    def _recent_payments(self) -> Sequence[Payment]:
+        since = self.stage.clock.now() - RECENT
+        query = select(Payment).where(Payment.recorded_at >= since, Payment.method_kind != MethodKind.DESK)
+        with self.stage.database.read() as session:
+            return session.scalars(query.order_by(Payment.id)).all()

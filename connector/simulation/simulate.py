@@ -1,0 +1,237 @@
+"""Play so many days of a practice from a seed, and let the judge say what became of the promises."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from datetime import time as time_of_day
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from sqlalchemy import select
+
+from connector import ids
+from connector.billing.clinics import Location
+from connector.clock import zone
+from connector.ledger.write_back.models import Leg, WriteBack
+from connector.logs import silenced
+from connector.simulation.auditor import UNSETTLED, Books, Claim, Verdict, Violation, judge
+from connector.simulation.cast import cast
+from connector.simulation.faults import Dice, FaultKind
+from connector.simulation.life import PRICES, Life
+from connector.simulation.stage import Stage
+from connector.simulation.story import story
+from connector.simulation.surroundings import surroundings
+from connector.simulation.trouble import Trouble
+from connector.use_cases.books.verify_ledger import verify_ledger
+from connector.use_cases.practice.set_up_location import add_location, add_plan, prices_only
+
+FIRST_DAY = date(2026, 3, 2)
+TIMEZONE = "Australia/Sydney"
+SLUG = "simulated"
+ROUNDS = (
+    time_of_day(0, 30),
+    time_of_day(7, 0),
+    time_of_day(9, 30),
+    time_of_day(12, 30),
+    time_of_day(16, 0),
+    time_of_day(19, 30),
+)
+"""When the daemon's jobs are run, on each day; the true daemon only looks more often."""
+MORNING = ROUNDS[2]
+FOLLOW_UPS = (2, 6, 12)
+"""Minutes after a round in which something was left unclear."""
+CALM_DAYS = 12
+"""Days without faults at the end: debits, returns and unclear writes come to an end."""
+
+
+STORIES = 3
+"""So many broken promises are told in full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to simulate."""
+
+    days: int
+    members: int
+    seed: int
+    faults: str = "heavy"
+    pms: str = "open_dental"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a simulation came to."""
+
+    wanted: Wanted
+    verdict: Verdict
+    crashes: int
+    injected: Mapping[FaultKind, int]
+    wall_seconds: float
+    stories: Mapping[Violation, Sequence[str]]
+    """Of the first broken promises, what each book says."""
+
+    @property
+    def kept(self) -> bool:
+        """Whether every promise was kept."""
+        return not self.verdict.violations
+
+    def as_json(self) -> dict[str, Any]:
+        """The documented fields."""
+        verdict = self.verdict
+        return {
+            "seed": self.wanted.seed,
+            "days": self.wanted.days,
+            "members": self.wanted.members,
+            "charges_succeeded": verdict.charges_succeeded,
+            "charged_cents": verdict.charged_cents,
+            "write_backs_confirmed": verdict.write_backs_confirmed,
+            "written_cents": verdict.written_cents,
+            "reversals_confirmed": verdict.reversals_confirmed,
+            "duplicates_in_pms": verdict.count("duplicate"),
+            "lost": verdict.count("lost"),
+            "wrong_patient": verdict.count("wrong_patient"),
+            "double_charges": verdict.count("double_charge"),
+            "unexplained_cents": verdict.unexplained_cents,
+            "unresolved_older_than_1_day": verdict.count("unresolved"),
+            "crashes": self.crashes,
+            "faults_injected": sum(self.injected.values()),
+            "faults": {kind.value: self.injected.get(kind, 0) for kind in FaultKind},
+            "wall_seconds": round(self.wall_seconds, 1),
+        }
+
+
+def simulate(wanted: Wanted, tell: Callable[[date], None] | None = None) -> Outcome:
+    """Play it. The same wish makes the same run, except for `wall_seconds`."""
+    started = time.monotonic()
+    with TemporaryDirectory(prefix="simulation-", dir=_quick_folder()) as folder, ids.seeded(wanted.seed), silenced():
+        dice = Dice(wanted.seed, wanted.faults, wanted.members)
+        with closing(Stage(Path(folder), surroundings(Path(folder), wanted.members, dice), dice)) as stage:
+            play = _Play(stage, dice, wanted)
+            for number in range(wanted.days + CALM_DAYS):
+                today = FIRST_DAY + timedelta(days=number)
+                if number == wanted.days:
+                    play.calm()
+                play.day(today)
+                if tell:
+                    tell(today)
+            verdict = play.verdict()
+            stories = {violation: story(stage, violation) for violation in verdict.violations[:STORIES]}
+            seconds = time.monotonic() - started
+            return Outcome(wanted, verdict, stage.crashes, dice.injected, seconds, stories)
+
+
+def shortest(wanted: Wanted, tell: Callable[[int], None] | None = None) -> Outcome:
+    """The run of fewest days that still breaks a promise, given that `wanted` does; found by halving."""
+    kept, broken = 0, wanted.days
+    outcome: Outcome | None = None
+    while broken - kept > 1:
+        days = (kept + broken) // 2
+        if tell:
+            tell(days)
+        tried = simulate(replace(wanted, days=days))
+        if tried.kept:
+            kept = days
+        else:
+            broken, outcome = days, tried
+    return outcome or simulate(replace(wanted, days=broken))
+
+
+class _Play:
+    """The course of the days."""
+
+    def __init__(self, stage: Stage, dice: Dice, wanted: Wanted) -> None:
+        self._stage, self._dice = stage, dice
+        self._now = datetime.combine(FIRST_DAY, ROUNDS[0], zone(TIMEZONE))
+        stage.set_time(self._now)
+        location = _open_practice(stage)
+        people = cast(wanted.members, sorted(PRICES), dice.of("cast"))
+        self._life = Life(stage, location, dice, people)
+        self._trouble = Trouble(stage, dice)
+
+    def calm(self) -> None:
+        """No fault from here on."""
+        self._dice.end()
+        self._trouble.end(self._now)
+
+    def day(self, today: date) -> None:
+        share = 1 / len(ROUNDS)
+        for at in ROUNDS:
+            self._now = datetime.combine(today, at, zone(TIMEZONE))
+            self._stage.set_time(self._now, self._trouble.clock_error(share))
+            self._trouble.before(self._now, share)
+            if at == MORNING:
+                self._life.morning(today)
+            self._life.between(share, today)
+            self._stage.work()
+            self._trouble.after()
+            for minutes in FOLLOW_UPS:
+                if not self._unclear():
+                    break
+                self._stage.set_time(self._now + timedelta(minutes=minutes))
+                self._stage.work()
+
+    def _unclear(self) -> bool:
+        """Whether anything waits to be looked up."""
+        query = select(WriteBack.id).where(WriteBack.state.in_(UNSETTLED)).limit(1)
+        with self._stage.database.read() as session:
+            return session.execute(query).first() is not None
+
+    def verdict(self) -> Verdict:
+        stripe = self._stage.around.stripe
+        with self._stage.database.read() as session:
+            rows = session.scalars(select(WriteBack).order_by(WriteBack.reference))
+            claims = [_claim(row) for row in rows]
+        books = Books(
+            list(stripe.listed("charges")),
+            list(stripe.listed("refunds")),
+            list(stripe.listed("disputes")),
+            {customer["id"]: customer["metadata"]["member_id"] for customer in stripe.listed("customers")},
+            self._stage.around.office.entries(),
+            claims,
+            self._now,
+            self._now.date(),
+        )
+        for charge in books.charges:
+            if charge["status"] == "failed":
+                by_bank = charge["payment_method_details"]["type"] == "au_becs_debit"
+                self._dice.count(FaultKind.BECS_RETURN if by_bank else FaultKind.DECLINE)
+        verdict = judge(books, self._life.chronicle)
+        for fault in verify_ledger(self._stage.context).faults:
+            verdict.accuse("book", "book", fault)
+        return verdict
+
+
+def _claim(row: WriteBack) -> Claim:
+    touched_at = row.sent_at or row.created_at
+    reversal = row.leg is Leg.REVERSAL
+    return Claim(row.reference, row.member_id, reversal, row.amount_cents, row.state.value, touched_at)
+
+
+def _open_practice(stage: Stage) -> Location:
+    office = stage.around.office
+    location_id = add_location(
+        stage.context,
+        slug=SLUG,
+        name="Simulated Dental",
+        timezone=TIMEZONE,
+        currency="aud",
+        pms=office.pms,
+        pms_settings=office.settings,
+    )
+    for name, prices in PRICES.items():
+        add_plan(stage.context, location_slug=SLUG, name=name, terms=prices_only(prices, "aud"))
+    with stage.database.read() as session:
+        return session.get_one(Location, location_id)
+
+
+def _quick_folder() -> Path | None:
+    """A place in memory where the system offers one: what is simulated need not survive a power cut."""
+    memory = Path("/dev/shm")  # noqa: S108 - only a folder of its own is made there, with a random name
+    return memory if os.access(memory, os.W_OK) else None

@@ -1,0 +1,104 @@
+"""The product as it runs at a practice: the daemon's own jobs on a moved clock, killed and started again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from connector import failpoints
+from connector.clock import MovableClock
+from connector.daemon.jobs import Job, declared
+from connector.database.engine import Database
+from connector.database.migrate import prepare
+from connector.rehearsal.rehearse import Nowhere
+from connector.settings import DaemonSettings
+from connector.simulation.faults import Dice, FaultKind
+from connector.simulation.surroundings import Surroundings
+from connector.use_cases.context import Context, PmsConnections
+
+R = TypeVar("R")
+
+
+class KilledError(BaseException):
+    """Stands for the end of the process: no `except Exception` of the product sees it."""
+
+
+class InTurn(ThreadPoolExecutor):
+    """A pool that does its work at once and in order, so that the same seed makes the same run."""
+
+    def map(self, fn: Callable[..., R], *iterables: Any, **_options: Any) -> Iterator[R]:
+        return iter([fn(*items) for items in zip(*iterables, strict=True)])
+
+
+@dataclass
+class Stage:
+    """One installation. `act` and `work` survive a kill, as a supervisor starts a daemon again."""
+
+    folder: Path
+    around: Surroundings
+    dice: Dice
+
+    def __post_init__(self) -> None:
+        self.clock = MovableClock(datetime.fromisoformat("2026-01-01T00:00:00+00:00"))
+        self.crashes = 0
+        self._fuse: int | None = None
+        self._pool = InTurn(1)
+        self._jobs: list[Job] = declared(DaemonSettings(), Nowhere(), Nowhere())
+        self._open()
+
+    def _open(self) -> None:
+        self.database = Database(f"sqlite:///{(self.folder / 'connector.sqlite3').as_posix()}")
+        prepare(self.database)
+        connections = PmsConnections(self.clock, {self.around.office.pms: self.around.office.factory})
+        self.context = Context(self.database, self.clock, self.around.stripe.processor, connections)
+
+    def close(self) -> None:
+        self.context.pms.close()
+        self.database.close()
+
+    def set_time(self, instant: datetime, wrong_by: timedelta = timedelta()) -> None:
+        """It is that instant outside, and our clock shows it, wrong by so much."""
+        self.around.move_to(instant)
+        self.dice.now = instant
+        self.clock.move_to(instant + wrong_by)
+
+    def light_fuse(self, passes: int) -> None:
+        """Kill the process when it has passed so many more failpoints."""
+        self._fuse = passes
+
+    @property
+    def fuse_burns(self) -> bool:
+        return self._fuse is not None
+
+    def work(self) -> list[str]:
+        """One tick of each job of the daemon; returns what they complain about."""
+        problems: list[str] = []
+        for job in self._jobs:
+            with self.may_be_killed():
+                problems += job.work(self.context, self._pool)
+        return problems
+
+    @contextmanager
+    def may_be_killed(self) -> Iterator[None]:
+        """Whatever is done in the block ends where the fuse has burnt down; then the product is started again."""
+        try:
+            with failpoints.watched(self._burn):
+                yield
+        except KilledError:
+            self.crashes += 1
+            self.dice.count(FaultKind.CRASH)
+            self.close()
+            self._open()
+
+    def _burn(self, _place: str) -> None:
+        if self._fuse is None:
+            return
+        self._fuse -= 1
+        if self._fuse <= 0:
+            self._fuse = None
+            raise KilledError
