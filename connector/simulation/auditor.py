@@ -47,6 +47,12 @@ class Books:
     charges: Sequence[Mapping[str, Any]]
     refunds: Sequence[Mapping[str, Any]]
     disputes: Sequence[Mapping[str, Any]]
+    payment_objects: Sequence[Mapping[str, Any]]
+    """Stripe's PaymentIntents."""
+    events: frozenset[str]
+    """Ids of Stripe's own events."""
+    inbox: Sequence[str]
+    """Ids of the events that the product has taken in."""
     customers: Mapping[str, str]
     """Member of each Stripe customer."""
     entries: Sequence[Entry]
@@ -98,6 +104,8 @@ def judge(books: Books, chronicle: Chronicle) -> Verdict:
     _compare_money({**taken, **returned}, rows, books.claims, chronicle, verdict)
     _find_strangers(rows, books.claims, chronicle, verdict)
     _find_double_charges(books, chronicle, verdict)
+    _find_double_refunds(books, chronicle, verdict)
+    _find_repeats(books, verdict)
     _find_unresolved(books, verdict)
     return verdict
 
@@ -157,6 +165,28 @@ def _find_double_charges(books: Books, chronicle: Chronicle, verdict: Verdict) -
         due = dues(chronicle, member_id, books.today + CLOCKS_DIFFER)
         if count > due:
             verdict.accuse("double_charge", member_id, f"The member was charged {count} times for {due} dues.")
+
+
+def _find_double_refunds(books: Books, chronicle: Chronicle, verdict: Verdict) -> None:
+    """Nobody gets more back than was asked for."""
+    back: Counter[str] = Counter()
+    for refund in books.refunds:
+        if refund["status"] != "failed":
+            back[refund["charge"]] += int(refund["amount"])
+    for charge, cents in back.items():
+        if cents > chronicle.given_back[charge]:
+            asked = chronicle.given_back[charge]
+            verdict.accuse("double_refund", charge, f"{cents} cents were given back where {asked} were asked for.")
+
+
+def _find_repeats(books: Books, verdict: Verdict) -> None:
+    """Each request makes one payment object, and each event is taken in once, under its own name."""
+    for charge, count in Counter(one["metadata"].get("charge_id") for one in books.payment_objects).items():
+        if charge and count > 1:
+            verdict.accuse("repeat", charge, f"Stripe has {count} payment objects for one charge.")
+    for event, count in Counter(books.inbox).items():
+        if count > 1 or event not in books.events:
+            verdict.accuse("repeat", event, "The event was taken in twice, or Stripe knows none of that name.")
 
 
 def _find_unresolved(books: Books, verdict: Verdict) -> None:

@@ -18,6 +18,8 @@ class Chronicle:
     joined: dict[str, date] = field(default_factory=dict)
     left: dict[str, date] = field(default_factory=dict)
     instalments: dict[str, list[date]] = field(default_factory=lambda: defaultdict(list))
+    given_back: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """Cents of each Stripe charge that somebody has asked to refund, at our desk or at Stripe's."""
     patients: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """Of each member: the true patient, and those whom staff linked by mistake."""
     retyped: dict[int, str] = field(default_factory=dict)

@@ -184,7 +184,9 @@ class Life:
         cents = payment.amount_cents if dice.random() < 1 / 2 else dice.randint(1, payment.amount_cents)
         if dice.random() < 1 / 4:
             done = self.stage.around.stripe.do("refunds", charge=payment.processor_charge_id, amount=str(cents))
+            self.chronicle.given_back[payment.processor_charge_id] += cents
         else:
+            self.chronicle.given_back[payment.processor_charge_id] += cents
             amount = Money(cents, payment.currency)
             refund_payment(self.stage.context, payment.id, amount, "", STAFF)
             done = True

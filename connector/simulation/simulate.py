@@ -17,6 +17,7 @@ from sqlalchemy import select
 
 from connector import ids
 from connector.billing.clinics import Location
+from connector.billing.inbox import InboxEvent
 from connector.clock import zone
 from connector.ledger.write_back.models import Leg, WriteBack
 from connector.logs import silenced
@@ -50,6 +51,8 @@ CALM_DAYS = 12
 """Days without faults at the end: debits, returns and unclear writes come to an end."""
 
 
+EVENTS_KEPT = timedelta(days=29)
+"""A day less than Stripe lists its events."""
 STORIES = 3
 """So many broken promises are told in full."""
 
@@ -188,10 +191,14 @@ class _Play:
         with self._stage.database.read() as session:
             rows = session.scalars(select(WriteBack).order_by(WriteBack.reference))
             claims = [_claim(row) for row in rows]
+            inbox = session.scalars(select(InboxEvent.id).where(InboxEvent.created >= self._now - EVENTS_KEPT)).all()
         books = Books(
             list(stripe.listed("charges")),
             list(stripe.listed("refunds")),
             list(stripe.listed("disputes")),
+            list(stripe.listed("payment_intents")),
+            frozenset(event["id"] for event in stripe.listed("events")),
+            inbox,
             {customer["id"]: customer["metadata"]["member_id"] for customer in stripe.listed("customers")},
             self._stage.around.office.entries(),
             claims,

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sqlalchemy import event
+
 from connector import failpoints
 from connector.clock import MovableClock
 from connector.daemon.jobs import Job, declared
@@ -47,6 +49,7 @@ class Stage:
         self.clock = MovableClock(datetime.fromisoformat("2026-01-01T00:00:00+00:00"))
         self.crashes = 0
         self._fuse: int | None = None
+        self._mortal = False
         self._pool = InTurn(1)
         self._jobs: list[Job] = declared(DaemonSettings(), Nowhere(), Nowhere())
         self._open()
@@ -54,6 +57,7 @@ class Stage:
     def _open(self) -> None:
         self.database = Database(f"sqlite:///{(self.folder / 'connector.sqlite3').as_posix()}")
         prepare(self.database)
+        event.listen(self.database.writer, "after_cursor_execute", lambda *_: self._burn("statement"))
         connections = PmsConnections(self.clock, {self.around.office.pms: self.around.office.factory})
         self.context = Context(self.database, self.clock, self.around.stripe.processor, connections)
 
@@ -68,12 +72,8 @@ class Stage:
         self.clock.move_to(instant + wrong_by)
 
     def light_fuse(self, passes: int) -> None:
-        """Kill the process when it has passed so many more failpoints."""
+        """Kill the process when it has made so many more statements and passed so many more failpoints."""
         self._fuse = passes
-
-    @property
-    def fuse_burns(self) -> bool:
-        return self._fuse is not None
 
     def work(self) -> list[str]:
         """One tick of each job of the daemon; returns what they complain about."""
@@ -86,17 +86,21 @@ class Stage:
     @contextmanager
     def may_be_killed(self) -> Iterator[None]:
         """Whatever is done in the block ends where the fuse has burnt down; then the product is started again."""
+        self._mortal = True
         try:
             with failpoints.watched(self._burn):
                 yield
         except KilledError:
             self.crashes += 1
             self.dice.count(FaultKind.CRASH)
+            self._mortal = False
             self.close()
             self._open()
+        finally:
+            self._mortal = False
 
     def _burn(self, _place: str) -> None:
-        if self._fuse is None:
+        if self._fuse is None or not self._mortal:
             return
         self._fuse -= 1
         if self._fuse <= 0:

@@ -15,11 +15,12 @@ from connector.simulation.stage import Stage
 
 F = FaultKind
 
-LONGEST_FUSE = 600
-"""Failpoints that a busy round passes, or so; a fuse that does not burn down goes on in the next round."""
+LONGEST_FUSE = 3_000
+"""Statements and failpoints of a busy round, or so; a fuse that does not burn down goes on in the next round."""
 OUTAGE_HOURS = (1, 3, 8, 24, 72)
 JUMPS = tuple(timedelta(minutes=minutes) for minutes in (-60, -10, 10, 60, 720))
 NEWS = (F.DUPLICATE_EVENT, F.REORDERED_EVENTS, F.DELAYED_EVENT, F.MISSED_EVENT)
+PATHS = ("/v1/*", "/v1/refunds*", "/v1/payment_intents", "/v1/payment_intents/*")
 
 _LANDED = ({"kind": "reset_after"}, {"kind": "truncate"}, {"kind": "status_after", "status": 504})
 _NOT_LANDED = ({"kind": "reset_before"}, {"kind": "status_before", "status": 503}, {"kind": "html_200"})
@@ -63,7 +64,7 @@ class Trouble:
         self._arm(F.LOST_ANSWER, office.sandbox, "POST", office.writes, _LANDED)
         self._arm(F.NOT_APPLIED, office.sandbox, "POST", office.writes, _NOT_LANDED)
         self._arm(F.READ_TROUBLE, office.sandbox, "GET", "/api/*", _UNREAD)
-        self._arm(F.STRIPE_LOST_ANSWER, stripe.sandbox, "POST", "/v1/*", _LANDED)
+        self._arm(F.STRIPE_LOST_ANSWER, stripe.sandbox, "POST", self.dice.of("path").choice(PATHS), _LANDED)
         self._arm(F.STRIPE_NOT_APPLIED, stripe.sandbox, "POST", "/v1/*", _NOT_LANDED[:2])
         self._arm(F.STRIPE_THROTTLED, stripe.sandbox, "*", "/v1/*", ({"kind": "rate_limit"},))
         if self.dice.falls(F.LATE_WRITE, share_of_day):
