@@ -239,14 +239,20 @@ def _mark(charge: Mapping[str, Any]) -> str:
 
 
 def _stripe_money(books: Books) -> tuple[dict[Direction, int], dict[Direction, int]]:
-    """Cents taken and, negative, given back, of each charge. What is only held on a card was not taken."""
+    """Cents taken and, negative, given back, of each charge. What is only held on a card was not taken.
+
+    A payer whom a part was refunded can still dispute the whole. What the bank takes beyond the payment is the
+    practice's loss, and stands in no patient's ledger.
+    """
     taken: dict[Direction, int] = defaultdict(int)
     for charge in books.charges:
         if _is_taken(charge):
             taken[_mark(charge), True] += int(charge["amount_captured"])
     back = _returned_by_charge(books)
-    marks = {charge["id"]: _mark(charge) for charge in books.charges if _is_taken(charge)}
-    returned = {(marks[charge_id], False): -cents for charge_id, cents in back.items() if charge_id in marks and cents}
+    returned: dict[Direction, int] = {}
+    for charge in books.charges:
+        if _is_taken(charge) and back[charge["id"]]:
+            returned[_mark(charge), False] = -min(back[charge["id"]], int(charge["amount_captured"]))
     return dict(taken), returned
 
 

@@ -80,7 +80,8 @@ class Life:
     def morning(self, today: date) -> None:
         """What is done when the practice opens."""
         self._join(today)
-        for action in (self._review_links, self._correct_links, self._give_new_cards, self._agree_instalments):
+        everyday = self._see_who_left, self._review_links, self._correct_links, self._give_new_cards
+        for action in (*everyday, self._agree_instalments):
             self._try(action, today)
         self._decide_held()
 
@@ -172,8 +173,9 @@ class Life:
             if dice.random() < INSTALMENT_PLANS and member_id not in self.chronicle.instalments:
                 total = Money(dice.randrange(20_000, 150_000), self.location.currency)
                 first, count = today + timedelta(days=dice.randrange(1, 8)), dice.randrange(2, 8)
-                start_payment_plan(self.stage.context, member_id, total, count, Frequency.FORTNIGHTLY, first)
+                # Noted first: whoever is killed right after the plan was kept must still know of it.
                 self.chronicle.instalments[member_id] = [first + timedelta(days=14 * part) for part in range(count)]
+                start_payment_plan(self.stage.context, member_id, total, count, Frequency.FORTNIGHTLY, first)
 
     def _refund(self, _today: date) -> None:
         dice = self.dice.of("refund")
@@ -208,12 +210,18 @@ class Life:
             change_plan(self.stage.context, self._contract(member_id), member_id, dice.choice(sorted(PRICES)), STAFF)
             self.dice.count(F.PLAN_CHANGE)
 
-    def _cancel(self, today: date) -> None:
+    def _cancel(self, _today: date) -> None:
         if members := self._active():
             member_id = self.dice.of("cancel").choice(members)
-            self.chronicle.left[member_id] = today
             cancel_membership(self.stage.context, self._contract(member_id), Consent(override=True), actor=STAFF)
             self.dice.count(F.CANCELLATION)
+
+    def _see_who_left(self, today: date) -> None:
+        """Whoever was cancelled since yesterday owes nothing from today on."""
+        query = select(Contract.member_id).where(Contract.status == AgreementStatus.CANCELLED)
+        with self.stage.database.read() as session:
+            for member_id in session.scalars(query):
+                self.chronicle.left.setdefault(member_id, today)
 
     # -- linking
 
