@@ -87,7 +87,7 @@ class Dice:
     def __init__(self, seed: int, level: str, members: int) -> None:
         self._seed = seed
         self._rates = LEVELS[level]
-        self._scale = members / USUAL_MEMBERS
+        self.members = members
         self._random: dict[str, Random] = {}
         self.now: datetime | None = None
         self.happened: list[tuple[datetime | None, FaultKind]] = []
@@ -101,7 +101,7 @@ class Dice:
 
     def falls(self, kind: FaultKind, share_of_day: float) -> bool:
         """Whether it happens in this part of a day. Whatever people do grows with their number."""
-        scale = self._scale if kind in _BY_PEOPLE else 1.0
+        scale = self.members / USUAL_MEMBERS if kind in _BY_PEOPLE else 1.0
         return self.of(kind).random() < self._rates.get(kind, 0.0) * scale * share_of_day
 
     def end(self) -> None:

@@ -45,6 +45,8 @@ ROUNDS = (
 )
 """When the daemon's jobs are run, on each day; the true daemon only looks more often."""
 MORNING = ROUNDS[2]
+CALM_ROUNDS = (ROUNDS[0], MORNING, ROUNDS[4])
+"""Enough of them for the days on which nothing happens any more."""
 FOLLOW_UPS = (2, 6, 12)
 """Minutes after a round in which something was left unclear."""
 CALM_DAYS = 12
@@ -151,6 +153,7 @@ class _Play:
 
     def __init__(self, stage: Stage, dice: Dice, wanted: Wanted) -> None:
         self._stage, self._dice = stage, dice
+        self._rounds: Sequence[time_of_day] = ROUNDS
         self._now = datetime.combine(FIRST_DAY, ROUNDS[0], zone(TIMEZONE))
         stage.set_time(self._now)
         location = _open_practice(stage)
@@ -162,10 +165,11 @@ class _Play:
         """No fault from here on."""
         self._dice.end()
         self._trouble.end(self._now)
+        self._rounds = CALM_ROUNDS
 
     def day(self, today: date) -> None:
         share = 1 / len(ROUNDS)
-        for at in ROUNDS:
+        for at in self._rounds:
             self._now = datetime.combine(today, at, zone(TIMEZONE))
             self._stage.set_time(self._now, self._trouble.clock_error(share))
             self._trouble.before(self._now, share)

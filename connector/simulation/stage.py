@@ -72,8 +72,11 @@ class Stage:
         self.clock.move_to(instant + wrong_by)
 
     def light_fuse(self, passes: int) -> None:
-        """Kill the process when it has made so many more statements and passed so many more failpoints."""
-        self._fuse = passes
+        """Kill the process when it has made so many more statements and passed so many more failpoints.
+
+        A fuse that burns already goes on, so that in the end every place is met.
+        """
+        self._fuse = self._fuse or passes
 
     def work(self) -> list[str]:
         """One tick of each job of the daemon; returns what they complain about."""

@@ -17,6 +17,8 @@ F = FaultKind
 
 LONGEST_FUSE = 3_000
 """Statements and failpoints of a busy round, or so; a fuse that does not burn down goes on in the next round."""
+MEMBERS_A_SKIP = 30
+"""A fault lets some requests of its round pass first: the more members, the more requests there are."""
 OUTAGE_HOURS = (1, 3, 8, 24, 72)
 JUMPS = tuple(timedelta(minutes=minutes) for minutes in (-60, -10, 10, 60, 720))
 NEWS = (F.DUPLICATE_EVENT, F.REORDERED_EVENTS, F.DELAYED_EVENT, F.MISSED_EVENT)
@@ -96,7 +98,7 @@ class Trouble:
             dice = self.dice.of(f"{kind} how")
             fault = {**dice.choice(ways), "method": method, "path": path}
             count = dice.randint(1, 4)
-            sandbox.post("faults", **fault, count=count, skip=dice.randint(0, 6))
+            sandbox.post("faults", **fault, count=count, skip=dice.randint(0, self.dice.members // MEMBERS_A_SKIP))
             self._armed.append(_Armed(kind, sandbox, fault, count))
 
     def _outage(self, kind: FaultKind, sandbox: Sandbox, instant: datetime) -> None:

@@ -1,0 +1,106 @@
+"""The judge can say no: with any one safeguard switched off, some seed breaks a promise."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from connector.billing import inbox
+from connector.billing.processor import ProcessorEvent
+from connector.billing.stripe.charges import Charges
+from connector.database.engine import Database
+from connector.pms_adapters.open_dental.adapter import OpenDentalAdapter
+from connector.simulation import faults
+from connector.simulation.faults import FaultKind
+from connector.simulation.simulate import Outcome, Wanted, simulate
+from connector.use_cases.collection import read_news
+
+F = FaultKind
+SEEDS = (1, 2, 3, 4, 5)
+WANTED = Wanted(days=6, members=12, seed=0)
+TROUBLE = {
+    F.CRASH: 6.0,
+    F.LOST_ANSWER: 3.0,
+    F.STRIPE_LOST_ANSWER: 3.0,
+}
+"""What the safeguards stand against, often enough for a few days to show it."""
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(faults.LEVELS, "heavy", TROUBLE)
+
+
+def first_broken(kinds: set[str]) -> Outcome | None:
+    """The first of the seeds that breaks a promise of these kinds."""
+    for seed in SEEDS:
+        outcome = simulate(replace(WANTED, seed=seed))
+        if kinds & {violation.kind for violation in outcome.verdict.violations}:
+            return outcome
+    return None
+
+
+def test_with_all_safeguards_the_same_trouble_breaks_no_promise() -> None:
+    """What the other tests of this module see comes from the safeguard that each of them takes away."""
+    injected: Counter[FaultKind] = Counter()
+    for seed in SEEDS[:3]:
+        outcome = simulate(replace(WANTED, seed=seed))
+        injected += Counter(outcome.injected)
+        assert outcome.verdict.violations == []
+    assert all(injected[kind] for kind in TROUBLE)
+
+
+def test_without_reading_back_payments_are_written_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write without an answer is only safe to repeat because the practice system is looked at first."""
+    monkeypatch.setattr(OpenDentalAdapter, "find_entries", lambda *_: [])
+
+    assert first_broken({"duplicate"})
+
+
+def test_without_unique_events_news_is_taken_in_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The feed is read with an overlap, so the name of an event is what keeps it from coming twice."""
+    numbers = count()
+
+    def renamed(session: Session, events: list[ProcessorEvent], *rest: Any) -> int:
+        return inbox.store(session, [replace(one, id=f"{one.id}~{next(numbers)}") for one in events], *rest)
+
+    monkeypatch.setattr(read_news, "store", renamed)
+
+    assert first_broken({"repeat"})
+
+
+def test_without_durable_keys_a_lost_answer_makes_a_second_payment_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked again must be asked under the same key."""
+    numbers, prepare = count(), Charges.prepare_charge
+
+    def forgetful(self: Charges, key: str, *rest: Any, **more: Any) -> str:
+        return prepare(self, f"{key}:{next(numbers)}", *rest, **more)
+
+    monkeypatch.setattr(Charges, "prepare_charge", forgetful)
+
+    assert first_broken({"repeat"})
+
+
+def test_without_units_of_work_a_crash_leaves_half_of_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Payment, journal entry and write-back belong together, or a kill between two of them loses something."""
+    opened = Database.__init__
+
+    def open_loosely(self: Database, url: str) -> None:
+        opened(self, url)
+        event.listen(self.writer, "before_cursor_execute", commit_before)
+
+    def commit_before(connection: Any, *_: Any) -> None:
+        raw = connection.connection.dbapi_connection
+        if raw.in_transaction:
+            raw.execute("COMMIT")
+            raw.execute("BEGIN IMMEDIATE")
+
+    monkeypatch.setattr(Database, "__init__", open_loosely)
+
+    assert first_broken({"book", "lost", "unexplained", "double_charge", "duplicate"})
