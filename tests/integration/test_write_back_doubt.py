@@ -184,6 +184,41 @@ def test_unlinking_while_the_outcome_is_unknown_does_not_move_the_payment(practi
     practice.assert_all_written()
 
 
+@pytest.mark.parametrize("action", ["archive_patient", "delete_patient", "merge_patients"])
+def test_a_payment_for_a_patient_who_is_gone_by_then_is_held_until_a_person_says_where(
+    practice: Practice, action: str
+) -> None:
+    """A link that was right is not for ever: nothing is written into a file that nobody opens any more."""
+    person = practice.paid()
+    into = {"IntoPatNum": 1_007} if action == "merge_patients" else {}
+    practice.staff(action, PatNum=int(person.patient_id), **into)
+
+    practice.write()
+
+    row = practice.write_back()
+    assert (row.state, practice.pms_rows()) == (S.HELD, [])
+    assert row.reason is not None
+    assert "link the member again" in row.reason
+    unlink_by_person(practice.context, practice.location, person.member_id, "front desk")
+    link_by_person(practice.context, practice.location, person.member_id, "1007", "front desk")
+    practice.by_hand(queue.post_by_person)
+    practice.write()
+    assert [entry["PatNum"] for entry in practice.pms_rows()] == [1_007]
+    practice.assert_all_written()
+
+
+def test_a_person_may_post_to_an_archived_patient(practice: Practice) -> None:
+    """The person who looked answers for it, and is not asked again and again."""
+    person = practice.paid()
+    practice.staff("archive_patient", PatNum=int(person.patient_id))
+    practice.write()
+
+    practice.by_hand(queue.post_by_person)
+    practice.write()
+
+    practice.assert_all_written()
+
+
 def test_mark_recorded_keeps_the_engine_away_and_can_be_undone(practice: Practice) -> None:
     """While somebody has typed it in, nothing is sent; after the undoing it waits for a person, then goes out once."""
     practice.paid()

@@ -121,8 +121,8 @@ class MoodyPms:
     def find_patients(self, query: PatientQuery) -> Sequence[PmsPatient]:  # noqa: ARG002
         return []
 
-    def get_patient(self, patient_id: str) -> PmsPatient | None:  # noqa: ARG002
-        return None
+    def get_patient(self, patient_id: str) -> PmsPatient | None:
+        return PmsPatient(patient_id, "Somebody", "Else")
 
     def read_day_sheet(self, business_date: date) -> DaySheet:
         return DaySheet(business_date, ())

@@ -26,7 +26,7 @@ from connector.ledger.write_back import outcome
 from connector.ledger.write_back.look import Look, recipient
 from connector.ledger.write_back.models import Leg, WriteBack
 from connector.ledger.write_back.outcome import Change
-from connector.ledger.write_back.queue import amend, step
+from connector.ledger.write_back.queue import POSTED_BY_PERSON, amend, step
 from connector.ledger.write_back.states import WriteBackState
 from connector.pms_adapters.port import PmsAdapter
 from connector.pms_adapters.records import PaymentCommand, Receipt, ReversalCommand
@@ -168,7 +168,10 @@ class WriteBackEngine:
                 there.append(change)
             else:
                 fresh.append(row)
-        self._commit(there, tally)
+        fit = self._fit(fresh)
+        unfit = [change for row in fresh if (change := outcome.misdirected(row, fit.get(recipient(row), True)))]
+        self._commit([*there, *unfit], tally)
+        fresh = [row for row in fresh if row.state is S.QUEUED]
 
         def send(row: WriteBack) -> None:
             if tally.problem is None:
@@ -176,6 +179,15 @@ class WriteBackEngine:
 
         list(self._mapper(send, fresh))
         return [row for row in fresh if row.state is S.ACCEPTED and not self._manifest.asynchronous]
+
+    def _fit(self, rows: Sequence[WriteBack]) -> dict[str, bool]:
+        """Whether each patient can still be written to: since the link was made somebody may have merged two files.
+
+        What a person has posted is not asked again, and what is taken back goes where it stands.
+        """
+        ids = {recipient(row) for row in rows if row.leg is Leg.PAYMENT and row.reason != POSTED_BY_PERSON}
+        patients = {patient_id: self._adapter.get_patient(patient_id) for patient_id in sorted(ids)}
+        return {patient_id: patient is not None and patient.active for patient_id, patient in patients.items()}
 
     def _confirm(self, rows: Sequence[WriteBack], look: Look, tally: Tally) -> None:
         """Judge what was just accepted. Being there proves it; not being there proves nothing before its time."""

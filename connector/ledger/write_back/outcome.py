@@ -54,6 +54,17 @@ def unmarkable(row: WriteBack, manifest: Manifest) -> Change | None:
     )
 
 
+def misdirected(row: WriteBack, fit: bool) -> Change | None:
+    """A payment that cannot go to this patient any more, who was deleted, archived or merged into another."""
+    if fit:
+        return None
+    return Change(
+        row,
+        S.HELD,
+        "The patient was deleted, archived or merged in the practice system: link the member again, then post it.",
+    )
+
+
 def absent(row: WriteBack, manifest: Manifest, now: datetime) -> Change:
     """A complete look did not show an accepted or unknown row."""
     looks = row.looks + 1

@@ -18,6 +18,8 @@ from connector.money import Money
 
 CONNECTOR = "connector"
 """The actor of steps that no person took."""
+POSTED_BY_PERSON = "Posted by a person."
+"""Why such a row is queued: the person answers for where it goes."""
 
 S = WriteBackState
 
@@ -188,7 +190,7 @@ def post_by_person(session: Session, write_back_id: str, now: datetime, actor: s
         S.QUEUED,
         now,
         actor=actor,
-        reason="Posted by a person.",
+        reason=POSTED_BY_PERSON,
         next_attempt_at=now,
         baseline=None,
         looks=0,
