@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 endif
 STAMP := $(VENV)/.setup-done
 
-.PHONY: setup demo test check bench lock clean
+.PHONY: setup demo test check bench soak lock clean
 
 setup: $(STAMP)
 
@@ -38,6 +38,11 @@ check: setup
 
 bench: setup
 	@$(BIN)/python -m tests.benchmarks
+
+# Seed after seed with heavy faults: `make soak MINUTES=60`. It may be stopped, and goes on where it was.
+MINUTES ?= 60
+soak: setup
+	@$(BIN)/python -m connector.simulation.soak --minutes $(MINUTES)
 
 # Only for whoever changes a dependency: writes exact versions and hashes for all platforms.
 lock: setup
