@@ -214,6 +214,8 @@ class _Play:
                 by_bank = charge["payment_method_details"]["type"] == "au_becs_debit"
                 self._dice.count(FaultKind.BECS_RETURN if by_bank else FaultKind.DECLINE)
         verdict = judge(books, self._life.chronicle)
+        if calls := self._stage.calls_in_transactions:
+            verdict.accuse("transaction", "calls", f"{calls} outside calls were made within a unit of work.")
         for fault in verify_ledger(self._stage.context).faults:
             verdict.accuse("book", "book", fault)
         return verdict

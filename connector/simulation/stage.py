@@ -48,6 +48,8 @@ class Stage:
     def __post_init__(self) -> None:
         self.clock = MovableClock(datetime.fromisoformat("2026-01-01T00:00:00+00:00"))
         self.crashes = 0
+        self.calls_in_transactions = 0
+        """Outside calls made while a unit of work was open, which must never be."""
         self._fuse: int | None = None
         self._mortal = False
         self._pool = InTurn(1)
@@ -102,7 +104,9 @@ class Stage:
         finally:
             self._mortal = False
 
-    def _burn(self, _place: str) -> None:
+    def _burn(self, place: str) -> None:
+        if place == "call.before" and self.database.writer.pool.checkedout():  # type: ignore[attr-defined]
+            self.calls_in_transactions += 1
         if self._fuse is None or not self._mortal:
             return
         self._fuse -= 1

@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
 from connector.billing import inbox
@@ -19,6 +19,7 @@ from connector.pms_adapters.open_dental.adapter import OpenDentalAdapter
 from connector.simulation import faults
 from connector.simulation.faults import FaultKind
 from connector.simulation.simulate import Outcome, Wanted, simulate
+from connector.simulation.stage import Stage
 from connector.use_cases.collection import read_news
 
 F = FaultKind
@@ -104,3 +105,23 @@ def test_without_units_of_work_a_crash_leaves_half_of_a_step(monkeypatch: pytest
     monkeypatch.setattr(Database, "__init__", open_loosely)
 
     assert first_broken({"book", "lost", "unexplained", "double_charge", "duplicate"})
+
+
+def test_no_outside_call_is_made_within_a_unit_of_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that lasts a minute would keep everybody else from writing for so long; the judge sees one that does."""
+    stages: list[Stage] = []
+    opened, confirm = Stage._open, Charges.confirm_charge
+
+    def opened_and_known(stage: Stage) -> None:
+        opened(stage)
+        stages.append(stage)
+
+    def within(self: Charges, *rest: Any) -> Any:
+        with stages[-1].database.unit_of_work() as session:
+            session.execute(text("SELECT 1"))
+            return confirm(self, *rest)
+
+    monkeypatch.setattr(Stage, "_open", opened_and_known)
+    monkeypatch.setattr(Charges, "confirm_charge", within)
+
+    assert first_broken({"transaction"})
