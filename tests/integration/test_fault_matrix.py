@@ -1,0 +1,154 @@
+"""Faults that need a scene of their own; the table in docs/faults.md names these tests and all the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import pytest
+from sqlalchemy import select, update
+
+from connector import failpoints
+from connector.billing.collecting.charges import Charge, ChargeAttempt, Payment, ReturnedPayment
+from connector.billing.inbox import InboxEvent, read_until
+from connector.billing.invoices import Invoice, InvoiceStatus
+from connector.billing.processor import ProcessorEvent
+from connector.billing.stripe import StripeProcessor, news
+from connector.database.engine import DatabaseUnavailable
+from connector.ledger.write_back.models import WriteBack
+from connector.ledger.write_back.outcome import ATTEMPTS_MAX
+from connector.ledger.write_back.states import WriteBackState
+from connector.use_cases.collection.read_news import read_news
+from connector.use_cases.collection.run_due import run_due
+from tests.support.practice import Practice
+
+S = WriteBackState
+EVENTS_PATH = "/v1/events"
+CREATE = "/v1/payment_intents"
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: nothing of the program may catch it."""
+
+
+def test_an_event_that_appears_behind_the_cursor_is_still_taken_in(
+    practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stripe's feed is not in order at every moment: what appears late within the overlap is read all the same."""
+    practice.paid()
+    everything = StripeProcessor.events_since
+
+    def without_the_last_but_one(self: StripeProcessor, instant: datetime) -> Iterator[ProcessorEvent]:
+        *before, _, last = everything(self, instant)
+        return iter([*before, last])
+
+    for cents in ("500", "700"):
+        practice.refund(amount=cents)
+    with monkeypatch.context() as patch:
+        patch.setattr(StripeProcessor, "events_since", without_the_last_but_one)
+        read_news(practice.context)
+    assert [row.amount_cents for row in practice.all(ReturnedPayment)] == [700]
+
+    practice.advance(minutes=5)
+    read_news(practice.context)
+
+    assert sorted(row.amount_cents for row in practice.all(ReturnedPayment)) == [500, 700]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"kind": "status_before", "status": 500}, {"kind": "rate_limit"}, {"kind": "truncate"}],
+    ids=["500", "429", "truncated"],
+)
+def test_a_feed_that_breaks_off_within_its_pages_moves_nothing(
+    practice: Practice, monkeypatch: pytest.MonkeyPatch, fault: dict[str, object]
+) -> None:
+    """Half a window is no window: nothing of it is stored, the cursor stays, and the next poll has all of it."""
+    monkeypatch.setattr(news, "PAGE", 1)
+    practice.enrol()
+    run_due(practice.context)
+    before = _cursor(practice), len(practice.all(InboxEvent))
+    practice.stripe.post("faults", method="GET", path=EVENTS_PATH, skip=1, count=20, **fault)
+
+    report = read_news(practice.context)
+
+    assert report.problems
+    assert (_cursor(practice), len(practice.all(InboxEvent))) == before
+    practice.stripe.client.delete(f"{practice.stripe.address}/_sandbox/faults")
+    assert read_news(practice.context).problems == []
+    assert len(practice.all(InboxEvent)) > before[1]
+
+
+def test_a_key_that_was_used_with_other_details_is_a_persons_matter(practice: Practice) -> None:
+    """Stripe compares what comes under one key. A difference is refused, and no fresh key is made to get around it."""
+    practice.enrol()
+    practice.stripe.post("faults", method="POST", path=CREATE, kind="reset_after", count=3)
+    run_due(practice.context)
+    with practice.context.database.unit_of_work() as session:
+        session.execute(update(Charge).values(amount_cents=1_234))
+
+    practice.advance(minutes=6)
+    run_due(practice.context)
+
+    (attempt,) = practice.all(ChargeAttempt)
+    assert attempt.failure_code == "refused_by_processor"
+    assert [invoice.status for invoice in practice.all(Invoice)] == [InvoiceStatus.OVERDUE]
+    assert len(practice.stripe_listed("payment_intents")) == 1
+    assert practice.all(Payment) == []
+    assert practice.stripe_charges() == []
+
+
+def test_a_disk_that_fills_up_while_payments_are_written_loses_and_doubles_none(practice: Practice) -> None:
+    """Whichever commit finds no room, the work stops there; with room again it goes on like after a kill."""
+    for _ in range(12):
+        practice.enrol()
+    practice.charge()
+    with practice.context.database.writer.connect() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+
+    with pytest.raises(DatabaseUnavailable, match="disk is full"):
+        practice.write()
+
+    assert 0 < len(practice.pms_rows()) < len(practice.states()), "It is full in the middle of the work."
+    with practice.context.database.writer.connect() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count=1000000")
+    practice.settle()
+    assert {row.attempts for row in practice.all(WriteBack)} == {1}
+    practice.assert_all_written()
+
+
+def test_a_row_that_kills_its_worker_each_time_is_held_and_the_others_flow(practice: Practice) -> None:
+    """Attempts are counted before the work, so a poisoned row ends at a person and keeps nobody behind it."""
+    for _ in range(3):
+        practice.enrol()
+    practice.charge()
+    (poison, *_) = practice.all(WriteBack)
+
+    def bite(place: str) -> None:
+        with practice.context.database.read() as session:
+            state = session.scalars(select(WriteBack.state).where(WriteBack.id == poison.id)).one()
+        if place == "call.before" and state is S.SENDING and poison.id not in dead:
+            dead.add(poison.id)
+            raise Killed
+
+    kills = 0
+    for _ in range(4 * ATTEMPTS_MAX):
+        dead: set[str] = set()
+        try:
+            with failpoints.watched(bite):
+                practice.write()
+        except Killed:
+            kills += 1
+        practice.advance(minutes=5)
+
+    states = {row.id: row.state for row in practice.all(WriteBack)}
+    assert kills >= ATTEMPTS_MAX
+    assert states.pop(poison.id) is S.HELD
+    assert set(states.values()) == {S.CONFIRMED}
+    assert len(practice.pms_rows()) == len(states)
+
+
+def _cursor(practice: Practice) -> datetime | None:
+    with practice.context.database.read() as session:
+        return read_until(session)
