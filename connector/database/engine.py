@@ -24,6 +24,8 @@ from connector.files import private_file, private_folder
 
 BUSY_TIMEOUT_MS = 10_000
 READERS_MAX = 16
+_MET = ("40001", "40P01")
+"""PostgreSQL's codes for two transactions that cannot both be carried out: serialization failure, and deadlock."""
 
 
 class DatabaseUnavailable(ConnectorError):
@@ -145,6 +147,8 @@ def _sqlite_engine(url: str, *, readonly: bool) -> Engine:
 def _sentence(error: OperationalError) -> str:
     """Say what is wrong without quoting the statement or its values, which may be personal."""
     reason = str(error.orig).lower()
+    if getattr(error.orig, "sqlstate", "") in _MET:
+        return "Two pieces of work met; nothing of this step was kept: try again."
     if "locked" in reason or "busy" in reason:
         return "The database is locked by another program: close whatever has the file open and try again."
     if "full" in reason:

@@ -8,15 +8,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from connector.billing.agreements.contracts import Contract
+from connector.billing.clinics import Location
 from connector.billing.collecting.charges import ChargeAttempt, Payment
 from connector.billing.inbox import open_events, store
 from connector.billing.invoices import Invoice
+from connector.billing.members import Member
 from connector.billing.processor import EventKind, ProcessorEvent
-from connector.database.engine import check_integrity
+from connector.database.engine import DatabaseUnavailable, check_integrity
 from connector.database.job_runs import win
 from connector.ledger import recipes
 from connector.ledger.accounts import Account
@@ -28,6 +30,7 @@ from connector.use_cases.books.verify_ledger import verify_ledger
 from connector.use_cases.invoices.issue_due import IssueTally, issue_due
 from connector.use_cases.practice.set_up_location import add_location
 from connector.use_cases.transfer.import_members import import_members
+from tests.support.at_once import beside
 from tests.support.book import NOW, PRICE, Book, opened_book
 from tests.support.postgres import PostgresServer
 
@@ -178,3 +181,24 @@ def test_the_server_guards_its_own_files(book: Book) -> None:
     """The quick check is for SQLite's file; there is no path to it here."""
     assert book.context.database.path is None
     assert check_integrity(book.context.database)
+
+
+def test_two_who_wait_for_each_other_are_told_so(book: Book) -> None:
+    """The server lets one of them go on; the other keeps nothing of its step, and no file is locked by a program."""
+    database = book.context.database
+    rows = {Member: book.member_id, Location: book.location.id}
+
+    def change(*models: type[Member | Location]) -> str:
+        try:
+            with database.unit_of_work() as session:
+                for model in models:
+                    session.execute(update(model).where(model.id == rows[model]).values(phone=models[0].__name__))
+        except DatabaseUnavailable as error:
+            return str(error)
+        return "done"
+
+    ends = beside(database, "UPDATE location", lambda: change(Member, Location), lambda: change(Location, Member))
+
+    assert sorted(ends) == ["Two pieces of work met; nothing of this step was kept: try again.", "done"]
+    with database.read() as session:
+        assert session.scalars(select(Member.phone)).all() == session.scalars(select(Location.phone)).all()
