@@ -7,20 +7,23 @@ object itself is asked. A payment object can succeed once, so even a lost row ca
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import update
+from sqlalchemy.orm import Session
 
 from connector.billing.clinics import Location, LocationStatus
 from connector.billing.collecting.charges import ABANDONED, LIVE_ATTEMPT, AttemptState, Charge, ChargeAttempt, Origin
-from connector.billing.invoices import Invoice
+from connector.billing.invoices import UNPAID, Invoice
 from connector.billing.members import Member, PaymentMethod
 from connector.billing.processor import AuthorisedMethod, ChargeReport, ChargeStatus
 from connector.database.engine import DatabaseUnavailable
+from connector.database.row_locks import ROW_LOCK
 from connector.errors import AccessDenied, InvariantBroken, NotSent, RateLimited, Rejected
 from connector.failpoints import failpoint
 from connector.money import Money
+from connector.use_cases.collection.plan_attempts import withdraw
 from connector.use_cases.collection.put_off import ASK_AGAIN_AFTER, comes_now, day_is_open
 from connector.use_cases.collection.settle_charge import of_earlier_attempt, settle_charge
 from connector.use_cases.context import Context
@@ -112,7 +115,16 @@ def _may_begin(context: Context, work: _Work) -> bool:
     if not day_is_open(work.location, work.attempt, work.method.kind, context.clock.now()):
         return True
     with context.database.unit_of_work() as session:
-        return comes_now(session, work.location, work.attempt, work.charge, work.method, context.clock.now())
+        return _stands(session, work, context.clock.now())
+
+
+def _stands(session: Session, work: _Work, now: datetime) -> bool:
+    """Whether the attempt may be made now, under a lock. What is paid or void since it was planned is called off."""
+    invoice = session.get_one(Invoice, work.charge.invoice_id, with_for_update=ROW_LOCK)
+    if invoice.status not in UNPAID:
+        withdraw(session, invoice.id, now)
+        return False
+    return comes_now(session, work.location, work.attempt, work.charge, work.method, now)
 
 
 def _prepare(context: Context, work: _Work) -> bool:
@@ -123,9 +135,10 @@ def _prepare(context: Context, work: _Work) -> bool:
     failpoint("charge.prepared")
     now = context.clock.now()
     with context.database.unit_of_work() as session:
+        # Asked again with the decision: another worker may have sent a debit meanwhile, or the desk taken cash.
+        stands = _stands(session, work, now)
         session.execute(update(Charge).where(Charge.id == charge.id).values(processor_id=charge.processor_id))
-        # Asked again with the decision: another worker may have sent a debit meanwhile.
-        if not comes_now(session, work.location, work.attempt, charge, work.method, now):
+        if not stands:
             return False
         decided = session.scalar(
             update(ChargeAttempt)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from connector import ids
@@ -122,17 +122,17 @@ def _has_ended(session: Session, charge: Charge) -> bool:
 
 def withdraw(session: Session, invoice_id: str, now: datetime) -> bool:
     """Call off what is planned for an invoice. False when something was sent already, which nobody can call off."""
-    live = (
-        select(ChargeAttempt)
-        .join(Charge, Charge.id == ChargeAttempt.charge_id)
-        .where(Charge.invoice_id == invoice_id, ChargeAttempt.state.in_(LIVE_ATTEMPT))
+    # What a run decides to send it sends under the same lock: before this, or not at all (PostgreSQL).
+    session.execute(select(Invoice.id).where(Invoice.id == invoice_id).with_for_update(key_share=True))
+    of_invoice = ChargeAttempt.charge_id.in_(select(Charge.id).where(Charge.invoice_id == invoice_id))
+    session.execute(
+        update(ChargeAttempt)
+        .where(of_invoice, ChargeAttempt.state == AttemptState.PLANNED)
+        .values(state=AttemptState.WITHDRAWN, decided_at=now)
+        .execution_options(synchronize_session="fetch")
     )
-    for attempt in session.scalars(live).all():
-        if attempt.state is not AttemptState.PLANNED:
-            return False
-        attempt.state, attempt.decided_at = AttemptState.WITHDRAWN, now
-    session.flush()
-    return True
+    sent = select(ChargeAttempt.id).where(of_invoice, ChargeAttempt.state.in_(LIVE_ATTEMPT))
+    return session.scalars(sent).first() is None
 
 
 def debit_days(session: Session, member_ids: Collection[str], since: date, but: str = "") -> dict[str, set[date]]:

@@ -68,9 +68,9 @@ def comes_now(
 def _one_at_a_time(session: Session, method: PaymentMethod) -> None:
     """Hold a lock until the commit, so that two at once do not both find the same day or the same room (PostgreSQL)."""
     if method.kind is MethodKind.BECS:
-        session.scalars(select(Location.id).order_by(Location.id).with_for_update()).all()
+        session.scalars(select(Location.id).order_by(Location.id).with_for_update(key_share=True)).all()
     else:
-        session.scalars(select(Member.id).where(Member.id == method.member_id).with_for_update()).all()
+        session.scalars(select(Member.id).where(Member.id == method.member_id).with_for_update(key_share=True)).all()
 
 
 def _week_has_room(session: Session, location: Location, attempt: ChargeAttempt, charge: Charge, day: date) -> bool:

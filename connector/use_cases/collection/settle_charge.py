@@ -29,6 +29,7 @@ from connector.ledger.write_back.queue import enqueue
 from connector.use_cases.books.payment_orders import PAYMENT_TYPES, payment_orders
 from connector.use_cases.collection.business_day import day_of_money
 from connector.use_cases.context import Context
+from connector.use_cases.invoices.lock_invoice import lock_invoice
 from connector.use_cases.invoices.owed import owed
 from connector.use_cases.invoices.platform_fees import book_platform_fee
 from connector.use_cases.members.skip_periods import skip_periods
@@ -53,8 +54,9 @@ def settle_charge(context: Context, charge_id: str, report: ChargeReport, *, ref
     """
     now = context.clock.now()
     with context.database.unit_of_work() as session:
-        # Locked, so that an answer and an event that arrive at once are applied one after the other (PostgreSQL).
-        charge = session.get_one(Charge, charge_id, with_for_update=True)
+        charge = session.get_one(Charge, charge_id)
+        # Locked, so that of an answer, an event and a payment at the desk that arrive at once each knows the others.
+        invoice = lock_invoice(session, charge.invoice_id)
         attempt = session.scalar(
             select(ChargeAttempt).where(ChargeAttempt.charge_id == charge_id, ChargeAttempt.state.in_(LIVE_ATTEMPT))
         )
@@ -65,7 +67,7 @@ def settle_charge(context: Context, charge_id: str, report: ChargeReport, *, ref
                 attempt.state, attempt.next_check_at = AttemptState.PAYER, now + PAYER_CHECK_AFTER
             case ChargeStatus.PROCESSING if attempt:
                 attempt.state, attempt.next_check_at = AttemptState.PROCESSING, now + DEBIT_CHECK_AFTER
-                session.get_one(Invoice, charge.invoice_id).status = InvoiceStatus.PROCESSING
+                invoice.status = InvoiceStatus.PROCESSING
             case ChargeStatus.OPEN | ChargeStatus.CANCELLED if attempt and (
                 refused or (attempt.state is not AttemptState.PLANNED and not of_earlier_attempt(session, report))
             ):

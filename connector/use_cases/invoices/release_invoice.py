@@ -21,6 +21,7 @@ from connector.use_cases.collection.plan_attempts import Payer, busy_days, payer
 from connector.use_cases.collection.settle_charge import without_debt
 from connector.use_cases.context import Context
 from connector.use_cases.invoices.invoice_document import invoice_number
+from connector.use_cases.invoices.lock_invoice import lock_invoice
 from connector.use_cases.invoices.void_unpaid import money_under_way, void_unpaid
 
 
@@ -99,14 +100,15 @@ def forgive_invoice(context: Context, invoice_id: str, actor: str) -> Invoice:
 
 def find_invoice(session: Session, invoice_id: str, *, lock: bool = False) -> tuple[Invoice, Location]:
     """The invoice with that id or printed number, and its location. Raises DomainError when there is none."""
-    invoice = session.get(Invoice, invoice_id, with_for_update=lock)
+    invoice = session.get(Invoice, invoice_id)
     prefix, dash, digits = invoice_id.rpartition("-")
     if invoice is None and dash and digits.isascii() and digits.isdigit():
         numbered = select(Invoice).join(Location, Location.id == Invoice.location_id)
-        numbered = numbered.where(Location.slug == prefix.lower(), Invoice.number == int(digits[-12:]))
-        invoice = session.scalar(numbered.with_for_update(of=Invoice) if lock else numbered)
+        invoice = session.scalar(numbered.where(Location.slug == prefix.lower(), Invoice.number == int(digits[-12:])))
     if invoice is None:
         raise DomainError(f"There is no invoice {invoice_id!r}: see `connector invoices list`.")
+    if lock:
+        lock_invoice(session, invoice.id)
     return invoice, session.get_one(Location, invoice.location_id)
 
 

@@ -46,10 +46,10 @@ def credit_refund(
 ) -> CreditNote | None:
     """What was given back on purpose is not asked for again: credit it. The return must have been flushed.
 
-    None where the refund only gives back what nobody owed, e.g. the second payment of an invoice.
+    None where the refund only gives back what nobody owed, e.g. the second payment of an invoice. The invoice is locked
+    by the caller, so that refunds of two payments of it at once do not both credit the same rest.
     """
-    # Locked, so that refunds of two payments of it at once do not both credit the same rest (PostgreSQL).
-    invoice = session.get_one(Invoice, invoice_id, with_for_update=True)
+    invoice = session.get_one(Invoice, invoice_id)
     if invoice.status in VOID:
         return None
     cents = min(returned.amount_cents, claimed(session, invoice) - max(0, kept(session, invoice)))

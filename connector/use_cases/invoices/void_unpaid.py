@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from connector.billing.collecting.charges import LIVE_ATTEMPT, AttemptState, Charge, ChargeAttempt
 from connector.billing.invoices import UNPAID, Invoice, InvoiceStatus
 from connector.use_cases.collection.plan_attempts import withdraw
+from connector.use_cases.invoices.lock_invoice import lock_invoices
 from connector.use_cases.invoices.take_back import void
 from connector.use_cases.recovery.recover import end_recovery
 
@@ -18,7 +19,11 @@ _SENT = [state for state in LIVE_ATTEMPT if state is not AttemptState.PLANNED]
 
 
 def money_under_way(session: Session, invoices: Sequence[Invoice]) -> Invoice | None:
-    """An invoice for which something was sent that has no answer yet, such as a bank debit that takes days."""
+    """An invoice for which something was sent that has no answer yet, such as a bank debit that takes days.
+
+    They are locked by that, so that what was not sent by now is not sent before the caller has decided.
+    """
+    lock_invoices(session, invoices)
     sent = (
         select(Charge.invoice_id)
         .join(ChargeAttempt, ChargeAttempt.charge_id == Charge.id)

@@ -20,6 +20,7 @@ from connector.errors import DomainError, EdgeError
 from connector.use_cases.collection.collect_charge import METHOD_GONE, REFUSED, collect_charge
 from connector.use_cases.collection.plan_attempts import plan_again, withdraw
 from connector.use_cases.context import Context
+from connector.use_cases.invoices.lock_invoice import lock_invoice
 from connector.use_cases.patient_pages.refusals import NO_METHOD, PayerRefusal
 from connector.use_cases.patient_pages.show_invoice import live_attempt
 from connector.use_cases.practice.location_settings import require_active
@@ -66,8 +67,10 @@ def pay_invoice(context: Context, invoice_id: str, return_url: str) -> PayOutcom
     """
     look_at_bank(context, invoice_id)
     with context.database.unit_of_work() as session:
+        # Locked, so that of two requests at once the second finds the attempt of the first (PostgreSQL).
+        invoice = lock_invoice(session, invoice_id)
         planned = live_attempt(session, invoice_id)
-        attempt_id = _begin(session, context, invoice_id)
+        attempt_id = _begin(session, context, invoice, planned)
     if isinstance(attempt_id, PayOutcome):
         return attempt_id
     try:
@@ -87,14 +90,11 @@ def look_at_bank(context: Context, invoice_id: str) -> None:
             collect_charge(context, attempt.id)
 
 
-def _begin(session: Session, context: Context, invoice_id: str) -> str | PayOutcome:
+def _begin(session: Session, context: Context, invoice: Invoice, waiting: ChargeAttempt | None) -> str | PayOutcome:
     """Plan the attempt that is made right now; an outcome when the invoice is being paid already, or owes nothing."""
     now = context.clock.now()
-    # Locked, so that of two requests at once the second finds the attempt of the first (PostgreSQL).
-    invoice = session.get_one(Invoice, invoice_id, with_for_update=True)
     location = session.get_one(Location, invoice.location_id)
     require_active(location)
-    waiting = live_attempt(session, invoice_id)
     if invoice.status not in UNPAID or (waiting is not None and waiting.origin is Origin.PAYER):
         return PayOutcome(_SETTLED.get(invoice.status, Paid.ELSEWHERE))
     usable = select(PaymentMethod.id).where(
@@ -103,12 +103,12 @@ def _begin(session: Session, context: Context, invoice_id: str) -> str | PayOutc
     method_id = session.scalars(usable).first()
     if method_id is None:
         raise PayerRefusal(NO_METHOD)
-    if not withdraw(session, invoice_id, now):
+    if not withdraw(session, invoice.id, now):
         return PayOutcome(Paid.ELSEWHERE)
     today = business_date(now, location.zone)
     if not plan_again(session, location, invoice, method_id, Origin.PAYER, today, now):
         return PayOutcome(Paid.ELSEWHERE)
-    planned = live_attempt(session, invoice_id)
+    planned = live_attempt(session, invoice.id)
     return planned.id if planned else PayOutcome(Paid.ELSEWHERE)
 
 
@@ -126,9 +126,9 @@ def _unanswered(context: Context, invoice_id: str, planned: ChargeAttempt | None
     """
     now = context.clock.now()
     with context.database.unit_of_work() as session:
+        invoice = lock_invoice(session, invoice_id)
         withdrawn = withdraw(session, invoice_id, now)
         if withdrawn and planned is not None:
-            invoice = session.get_one(Invoice, invoice_id)
             location = session.get_one(Location, invoice.location_id)
             method_id, origin, day = planned.payment_method_id, planned.origin, planned.debit_on
             plan_again(session, location, invoice, method_id, origin, day, now)

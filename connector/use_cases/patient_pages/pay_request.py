@@ -16,6 +16,7 @@ from connector.errors import DomainError, EdgeError
 from connector.use_cases.collection.collect_charge import collect_charge
 from connector.use_cases.collection.plan_attempts import withdraw
 from connector.use_cases.context import Context
+from connector.use_cases.invoices.lock_invoice import lock_invoices
 from connector.use_cases.patient_pages.pay_invoice import (
     UNREACHABLE,
     Paid,
@@ -54,7 +55,9 @@ def _begin(session: Session, context: Context, request_id: str) -> list[str] | P
     require_active(location)
     if request.status is not RequestStatus.ACTIVE:
         return PayOutcome(Paid.ALREADY if request.status is RequestStatus.COMPLETED else Paid.OVER)
-    invoices = [invoice for invoice in invoices_of(session, request_id) if invoice.status in UNPAID]
+    asked = invoices_of(session, request_id)
+    lock_invoices(session, asked)
+    invoices = [invoice for invoice in asked if invoice.status in UNPAID]
     waiting = [attempt for invoice in invoices if (attempt := live_attempt(session, invoice.id))]
     if any(attempt.origin is Origin.PAYER or attempt.state is not AttemptState.PLANNED for attempt in waiting):
         return PayOutcome(Paid.ELSEWHERE)

@@ -17,9 +17,11 @@ from connector.billing.collecting.recovery import Recovery
 from connector.billing.invoices import UNPAID, Invoice
 from connector.billing.members import PaymentMethod
 from connector.clock import business_date
+from connector.database.row_locks import ROW_LOCK
 from connector.errors import DomainError
 from connector.use_cases.collection.plan_attempts import withdraw
 from connector.use_cases.context import Context
+from connector.use_cases.invoices.lock_invoice import lock_invoice
 from connector.use_cases.recovery.heed_failure import verdict_of
 from connector.use_cases.recovery.read_failures import Unpaid, read_unpaid, under_way
 
@@ -101,7 +103,10 @@ def stop_recovery(context: Context, invoice_id: str, actor: str) -> None:
     """Make no further step for an invoice; its links stay good. Raises DomainError when there is nothing to stop."""
     now = context.clock.now()
     with context.database.unit_of_work() as session:
-        recovery = session.get(Recovery, invoice_id, with_for_update=True)
+        recovery = session.get(Recovery, invoice_id)
+        if recovery is not None:
+            lock_invoice(session, invoice_id)
+            session.refresh(recovery, with_for_update=ROW_LOCK)
         if recovery is None or recovery.ended_at is not None:
             raise DomainError(f"There is no recovery of {invoice_id!r} under way: see `connector recoveries list`.")
         if not withdraw(session, invoice_id, now):

@@ -15,6 +15,7 @@ from connector.ledger.write_back.queue import enqueue
 from connector.money import Money
 from connector.use_cases.collection.business_day import unless_closed
 from connector.use_cases.context import Context
+from connector.use_cases.invoices.lock_invoice import lock_invoice
 from connector.use_cases.invoices.take_back import credit_refund
 from connector.use_cases.returns.final_returns import AT_BANK
 from connector.use_cases.returns.refundable import check_refund, find_payment, new_request, remember_refund
@@ -31,6 +32,7 @@ def record_bank_refund(
     now = context.clock.now()
     with context.database.unit_of_work() as session:
         payment = find_payment(session, payment_id, lock=True)
+        lock_invoice(session, payment.invoice_id)
         location = session.get_one(Location, payment.location_id)
         check_refund(session, payment, amount, now, through_stripe=False)
         if not payment.business_date <= on <= business_date(now, location.zone):

@@ -36,6 +36,7 @@ from connector.ledger.write_back.queue import enqueue
 from connector.use_cases.collection.business_day import day_of_money
 from connector.use_cases.collection.settle_charge import mark_overdue, settle_charge
 from connector.use_cases.context import Context
+from connector.use_cases.invoices.lock_invoice import lock_invoice
 from connector.use_cases.invoices.owed import owed
 from connector.use_cases.invoices.take_back import credit_refund
 from connector.use_cases.members.suspend_member import suspend
@@ -87,6 +88,8 @@ def apply_return(context: Context, report: ReturnReport) -> bool:
         # Locked, so that of two who hear of it at once the second finds it recorded (PostgreSQL).
         paid = select(Payment).where(Payment.processor_charge_id == report.processor_charge_id)
         payment = session.scalar(paid.with_for_update())
+        if payment is not None:
+            lock_invoice(session, payment.invoice_id)
         followed = _follow_request(session, report)
         returned = find_return(session, report.processor_id)
         recorded = report.final and returned is None
