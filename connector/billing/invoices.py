@@ -110,7 +110,7 @@ def printed_credit_number(issued_by: Mapping[str, Any], number: int) -> str:
 
 
 class CreditNote(Base):
-    """What an invoice asks for no more because its payer was given money back; never changed.
+    """What an invoice asks for no more: its payer was given money back, or what was owed is given up. Never changed.
 
     It holds unless the invoice is void, which takes back all of it, or the refund failed after all.
     """
@@ -127,8 +127,8 @@ class CreditNote(Base):
     number: Mapped[int]
     """Without gaps, apart from those of invoices."""
     invoice_id: Mapped[str] = mapped_column(ForeignKey("invoice.id"))
-    returned_payment_id: Mapped[str] = mapped_column(ForeignKey("returned_payment.id"), unique=True)
-    """The refund that it is for."""
+    returned_payment_id: Mapped[str | None] = mapped_column(ForeignKey("returned_payment.id"), unique=True)
+    """The refund that it is for; None where what was owed is given up."""
     amount_cents: Mapped[int]
     gst_cents: Mapped[int]
     """Contained in the amount."""

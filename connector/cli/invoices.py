@@ -78,7 +78,7 @@ def show(invoice_id: str, as_json: bool) -> None:
         click.echo(f"Payment {payment_id}.")
     for note in history.credit_notes:
         amount, day = dollars(note["amount_cents"]), note["business_date"]
-        click.echo(f"Credit note {note['number']} of {day:%d/%m/%Y}: {amount} refunded.")
+        click.echo(f"Credit note {note['number']} of {day:%d/%m/%Y}: {amount} credited.")
 
 
 @invoices.command("release")
@@ -109,7 +109,7 @@ def forgive(invoice_id: str, as_json: bool) -> None:
 @click.argument("invoice_id", type=INVOICE)
 @json_option
 def cancel(invoice_id: str, as_json: bool) -> None:
-    """Void an unpaid invoice for which nothing is under way."""
+    """Void an unpaid invoice for which nothing is under way; of one that is paid in part, give up the rest."""
     _void(cancel_invoice, invoice_id, as_json)
 
 
@@ -158,4 +158,6 @@ def _void(verb: Callable[[Context, str, str], Invoice], invoice_id: str, as_json
     if as_json:
         print_json({"id": invoice.id, "status": invoice.status})
     else:
-        click.echo(f"The invoice {invoice_number(invoice)} is void: nothing is owed on it.")
+        paid_in_part = invoice.status is InvoiceStatus.COMPLETED
+        outcome = "stays paid as far as it is: nothing more" if paid_in_part else "is void: nothing"
+        click.echo(f"The invoice {invoice_number(invoice)} {outcome} is owed on it.")

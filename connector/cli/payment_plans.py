@@ -223,7 +223,7 @@ def resume(plan_id: str, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask; needed with --json.")
 @json_option
 def cancel(plan_id: str, yes: bool, as_json: bool) -> None:
-    """Charge nothing more of PLAN_ID, and void what is unpaid."""
+    """Charge nothing more of PLAN_ID, and give up what is unpaid."""
     with opened() as context:
         if not yes:
             balance = dollars(show_payment_plan(context, plan_id).progress.balance.cents)
@@ -232,7 +232,7 @@ def cancel(plan_id: str, yes: bool, as_json: bool) -> None:
     if as_json:
         print_json({"id": plan_id, "status": "cancelled", "voided": voided})
     else:
-        click.echo(f"Payment plan {plan_id} is cancelled; {voided} unpaid invoices are void.")
+        click.echo(f"Payment plan {plan_id} is cancelled; nothing is owed any more on {voided} invoices.")
 
 
 @payment_plans.command("archive")

@@ -96,10 +96,10 @@ def show(request_id: str, as_json: bool) -> None:
 @click.argument("request_id", type=PAYMENT_REQUEST)
 @json_option
 def cancel(request_id: str, as_json: bool) -> None:
-    """Ask for REQUEST_ID no longer, and void what is unpaid of it."""
+    """Ask for REQUEST_ID no longer, and give up what is unpaid of it."""
     with opened() as context:
         voided = cancel_request(context, request_id, actor())
     if as_json:
         print_json({"id": request_id, "status": "cancelled", "voided": voided})
     else:
-        click.echo(f"Payment request {request_id} is cancelled; {voided} unpaid invoices are void.")
+        click.echo(f"Payment request {request_id} is cancelled; nothing is owed any more on {voided} invoices.")

@@ -17,7 +17,7 @@
 | payout failed         | processor clearing                                | bank                                   |
 
 Money that goes back reopens what the member owes. After a refund a credit note closes it; after a dispute it stays
-open until it is paid again, or the invoice is void.
+open until it is paid again, or is given up: a credit note over what is owed, or all of the invoice is cancelled.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from connector.billing.invoices import VOID, CreditNote, Invoice, printed_number
 from connector.database.sums import summed
 from connector.money import Money
 from connector.reconciliation.differences import Balance
+from connector.use_cases.invoices.owed import note_holds
 
 
 def invoice_balances(session: Session, location: Location, day: date) -> list[Balance]:
@@ -46,10 +47,9 @@ def invoice_balances(session: Session, location: Location, day: date) -> list[Ba
     for sign, query in ((-1, gone), (1, back)):
         for invoice_id, cents in session.execute(query):
             kept[invoice_id] += sign * cents
-    undone = select(UndoneReturn.returned_payment_id)
     credited = (
         select(CreditNote.invoice_id, summed(CreditNote.amount_cents))
-        .where(CreditNote.invoice_id.in_(select(moved.c.invoice_id)), CreditNote.returned_payment_id.not_in(undone))
+        .where(CreditNote.invoice_id.in_(select(moved.c.invoice_id)), note_holds())
         .group_by(CreditNote.invoice_id)
     )
     not_asked = dict(session.execute(credited).all())

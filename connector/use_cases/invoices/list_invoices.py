@@ -56,7 +56,7 @@ class InvoiceHistory:
     attempts: tuple[AttemptShown, ...]
     payment_ids: tuple[str, ...]
     credit_notes: tuple[dict[str, Any], ...]
-    """Of refunds that have not failed."""
+    """Those that hold."""
 
 
 def list_invoices(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from connector.billing.collecting.charges import Payment, ReturnedPayment, UndoneReturn
@@ -38,9 +38,14 @@ def credited(session: Session, invoice: Invoice) -> int:
 
 
 def credit_notes(session: Session, invoice: Invoice) -> Sequence[CreditNote]:
-    """The credit notes of an invoice that is not void whose refunds have not failed, the oldest first."""
+    """The credit notes that hold, the oldest first; none of an invoice that is void."""
     if invoice.status in VOID:
         return ()
-    undone = select(UndoneReturn.returned_payment_id)
-    query = select(CreditNote).where(CreditNote.invoice_id == invoice.id, CreditNote.returned_payment_id.not_in(undone))
+    query = select(CreditNote).where(CreditNote.invoice_id == invoice.id, note_holds())
     return session.scalars(query.order_by(CreditNote.number)).all()
+
+
+def note_holds() -> ColumnElement[bool]:
+    """A credit note holds unless it is for a refund that has failed, as long as its invoice is not void."""
+    undone = select(UndoneReturn.returned_payment_id)
+    return CreditNote.returned_payment_id.is_(None) | CreditNote.returned_payment_id.not_in(undone)

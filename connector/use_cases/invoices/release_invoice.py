@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from connector.billing.activity import remember
 from connector.billing.agreements.contracts import AgreementStatus, Contract
+from connector.billing.agreements.payment_requests import InstantPayment, RequestStatus
 from connector.billing.clinics import Location
 from connector.billing.collecting.catch_up import debit_day
 from connector.billing.collecting.charges import Origin
@@ -20,9 +21,9 @@ from connector.errors import DomainError
 from connector.use_cases.collection.plan_attempts import Payer, busy_days, payers, plan_again
 from connector.use_cases.collection.settle_charge import without_debt
 from connector.use_cases.context import Context
+from connector.use_cases.invoices.give_up_unpaid import give_up_unpaid, money_under_way
 from connector.use_cases.invoices.invoice_document import invoice_number
 from connector.use_cases.invoices.lock_invoice import lock_invoice
-from connector.use_cases.invoices.void_unpaid import money_under_way, void_unpaid
 
 
 def release_invoices(
@@ -59,7 +60,7 @@ def _release(
 
 
 def cancel_invoice(context: Context, invoice_id: str, actor: str) -> Invoice:
-    """Void an unpaid invoice: its number stays, nothing is owed. Raises DomainError for any other."""
+    """Give up what is owed on an unpaid invoice: its number stays. Raises DomainError for any other."""
     now = context.clock.now()
     with context.database.unit_of_work() as session:
         invoice, location = find_invoice(session, invoice_id, lock=True)
@@ -69,7 +70,7 @@ def cancel_invoice(context: Context, invoice_id: str, actor: str) -> Invoice:
             )
         if invoice.status not in UNPAID:
             raise DomainError(f"The invoice {_name(invoice)} is {invoice.status}: only an unpaid one can be cancelled.")
-        if invoice.instant_payment_id:
+        if _is_asked_for(session, invoice):
             raise DomainError(
                 f"The invoice {_name(invoice)} belongs to the payment request {invoice.instant_payment_id}: "
                 "cancel that with `connector payment-requests cancel`."
@@ -80,7 +81,7 @@ def cancel_invoice(context: Context, invoice_id: str, actor: str) -> Invoice:
                 f"{invoice.contract_id} with `connector members cancel`, or let its payer give another card."
             )
         today = business_date(now, location.zone)
-        void_unpaid(session, [invoice], InvoiceStatus.CANCELLED, today, now)
+        give_up_unpaid(session, [invoice], InvoiceStatus.CANCELLED, today, now)
         without_debt(session, invoice)
         _remember(session, invoice, "Invoice Cancelled", actor, now)
     return invoice
@@ -110,6 +111,12 @@ def find_invoice(session: Session, invoice_id: str, *, lock: bool = False) -> tu
     if lock:
         lock_invoice(session, invoice.id)
     return invoice, session.get_one(Location, invoice.location_id)
+
+
+def _is_asked_for(session: Session, invoice: Invoice) -> bool:
+    """Whether a payment request asks for it that goes on; what is disputed may be of one that is over."""
+    request = session.get(InstantPayment, invoice.instant_payment_id) if invoice.instant_payment_id else None
+    return request is not None and request.status is RequestStatus.ACTIVE
 
 
 def _day(

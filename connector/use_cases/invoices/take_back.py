@@ -1,6 +1,7 @@
-"""Take back what was invoiced, in the caller's unit of work: all of an unpaid invoice, or what its payer was refunded.
+"""Take back what was invoiced, in the caller's unit of work: what is owed of it, or what its payer was refunded.
 
-Nothing is edited: an invoice that is void keeps its number and lines, and a refund makes a credit note of its own.
+Nothing is edited: an invoice that is void keeps its number and lines, and what is taken back in part is a credit note.
+The caller has locked the invoice, so that two at once do not both take back the same rest.
 """
 
 from __future__ import annotations
@@ -24,13 +25,27 @@ from connector.ledger.recipes import Recipe
 from connector.money import Money
 from connector.use_cases.invoices.issue import credits_of, take_numbers
 from connector.use_cases.invoices.lines import lines_of
-from connector.use_cases.invoices.owed import claimed, credit_notes, kept
+from connector.use_cases.invoices.owed import claimed, credit_notes, kept, owed
 
 log = structlog.get_logger()
 
 
-def void(session: Session, invoice: Invoice, status: InvoiceStatus, day: date, now: datetime) -> None:
-    """Void an unpaid invoice as cancelled or expired: its number and lines stay, nothing is owed any more."""
+def give_up(session: Session, invoice: Invoice, status: InvoiceStatus, day: date, now: datetime) -> None:
+    """Ask no longer for what is owed on an unpaid invoice.
+
+    It is void, as cancelled or expired, unless a part of it is paid: that stays paid and earned, and the rest is
+    credited, e.g. where only a part of a payment was disputed, or less of a hold was taken than was decided.
+    """
+    if kept(session, invoice) <= 0:
+        _void(session, invoice, status, day, now)
+        return
+    location = session.get_one(Location, invoice.location_id)
+    _credit(session, location, invoice, owed(session, invoice), day, now)
+    invoice.status = InvoiceStatus.COMPLETED
+
+
+def _void(session: Session, invoice: Invoice, status: InvoiceStatus, day: date, now: datetime) -> None:
+    """Its number and lines stay, nothing is owed any more."""
     notes = credit_notes(session, invoice)
     invoice.status = status
     bookings = []
@@ -46,13 +61,25 @@ def credit_refund(
 ) -> CreditNote | None:
     """What was given back on purpose is not asked for again: credit it. The return must have been flushed.
 
-    None where the refund only gives back what nobody owed, e.g. the second payment of an invoice. The invoice is locked
-    by the caller, so that refunds of two payments of it at once do not both credit the same rest.
+    None where the refund only gives back what nobody owed, e.g. the second payment of an invoice.
     """
     invoice = session.get_one(Invoice, invoice_id)
     if invoice.status in VOID:
         return None
     cents = min(returned.amount_cents, claimed(session, invoice) - max(0, kept(session, invoice)))
+    return _credit(session, location, invoice, cents, returned.business_date, now, returned.id)
+
+
+def _credit(
+    session: Session,
+    location: Location,
+    invoice: Invoice,
+    cents: int,
+    day: date,
+    now: datetime,
+    returned_payment_id: str | None = None,
+) -> CreditNote | None:
+    """A numbered note over so much, taken from each account in proportion. None over nothing."""
     if cents <= 0:
         return None
     left = _not_credited(session, invoice)
@@ -63,16 +90,16 @@ def credit_refund(
         location_id=location.id,
         number=take_numbers(session, location, Location.next_credit_note_number),
         invoice_id=invoice.id,
-        returned_payment_id=returned.id,
+        returned_payment_id=returned_payment_id,
         amount_cents=cents,
         gst_cents=parts.get(Account.GST_PAYABLE, 0),
         currency=invoice.currency,
-        business_date=returned.business_date,
+        business_date=day,
         issued_at=now,
     )
     session.add(note)
     session.flush()
-    post(session, [Booking(recipes.credit_note(note.id, debits), location.id, note.business_date)], now)
+    post(session, [Booking(recipes.credit_note(note.id, debits), location.id, day)], now)
     log.info("credit_note.issued", credit_note_id=note.id, invoice_id=invoice.id, cents=cents)
     return note
 

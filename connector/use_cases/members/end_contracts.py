@@ -14,7 +14,7 @@ from connector.billing.collecting.recovery import Recovery
 from connector.billing.invoices import Invoice, InvoiceStatus
 from connector.billing.links import LinkKind, end
 from connector.messaging.kinds import MessageKind
-from connector.use_cases.invoices.take_back import void
+from connector.use_cases.invoices.take_back import give_up
 from connector.use_cases.members.memberships import NOT_BEGUN, call_off, unpaid_invoices
 from connector.use_cases.messages.queue_message import queue_message
 from connector.use_cases.plans.decide_plan_change import withdraw_open_change
@@ -58,7 +58,7 @@ def close_contract(
     for invoice in called_off:
         if not begun:
             end_recovery(session, invoice.id, CANCELLED, now)
-            void(session, invoice, InvoiceStatus.CANCELLED, last_day, now)
+            give_up(session, invoice, InvoiceStatus.CANCELLED, last_day, now)
         elif invoice.status is InvoiceStatus.OPEN:
             invoice.status = InvoiceStatus.OVERDUE
             tell_staff(session, location, [invoice.id], now)

@@ -12,14 +12,14 @@ from connector.billing.links import LinkKind, end
 from connector.clock import business_date
 from connector.errors import DomainError
 from connector.use_cases.context import Context
-from connector.use_cases.invoices.void_unpaid import money_under_way, void_unpaid
+from connector.use_cases.invoices.give_up_unpaid import give_up_unpaid, money_under_way
 from connector.use_cases.payment_plans.agree_payment_plan import find_plan
 
 _OVER = (AgreementStatus.COMPLETED, AgreementStatus.CANCELLED)
 
 
 def cancel_payment_plan(context: Context, plan_id: str, actor: str) -> int:
-    """Charge nothing more of the plan and void its unpaid invoices; returns how many. What was paid stays paid.
+    """Charge nothing more of the plan and give up what is unpaid; returns of how many invoices. What was paid stays so.
 
     Raises DomainError when the plan is over, or while a debit is under way.
     """
@@ -32,7 +32,7 @@ def cancel_payment_plan(context: Context, plan_id: str, actor: str) -> int:
         if busy := money_under_way(session, invoices):
             raise DomainError(f"A payment of invoice {busy.number} is under way: cancel the plan once it has ended.")
         location = session.get_one(Location, plan.location_id)
-        voided = void_unpaid(session, invoices, InvoiceStatus.CANCELLED, business_date(now, location.zone), now)
+        voided = give_up_unpaid(session, invoices, InvoiceStatus.CANCELLED, business_date(now, location.zone), now)
         plan.status, plan.next_due = AgreementStatus.CANCELLED, None
         end(session, LinkKind.PAYMENT, plan_id, "cancelled", now)
         remember(session, plan_id, "Payment Plan Cancelled", now, location_id=location.id, actor=actor)

@@ -29,8 +29,8 @@ from connector.messaging.kinds import MessageKind
 from connector.money import Money
 from connector.use_cases.collection.plan_attempts import payers, plan_again
 from connector.use_cases.context import Context
+from connector.use_cases.invoices.give_up_unpaid import give_up_unpaid, money_under_way
 from connector.use_cases.invoices.issue import Draft, issue
-from connector.use_cases.invoices.void_unpaid import money_under_way, void_unpaid
 from connector.use_cases.messages.queue_message import queue_message
 from connector.use_cases.payment_plans.agree_payment_plan import payer_and_location
 from connector.use_cases.recovery.recover import begin_recovery
@@ -153,14 +153,14 @@ def expire_requests(session: Session, location: Location, today: date, now: date
         invoices = invoices_of(session, request.id)
         if money_under_way(session, invoices):
             continue
-        void_unpaid(session, invoices, InvoiceStatus.EXPIRED, today, now)
+        give_up_unpaid(session, invoices, InvoiceStatus.EXPIRED, today, now)
         _close(session, request, RequestStatus.EXPIRED, CONNECTOR, now)
         expired += 1
     return expired
 
 
 def cancel_request(context: Context, request_id: str, actor: str) -> int:
-    """Ask for it no longer and void its unpaid invoices; returns how many.
+    """Ask for it no longer and give up its unpaid invoices; returns how many.
 
     Raises DomainError when it is over, or while a payment is under way.
     """
@@ -175,7 +175,7 @@ def cancel_request(context: Context, request_id: str, actor: str) -> int:
         if busy := money_under_way(session, invoices):
             raise DomainError(f"A payment of invoice {busy.number} is under way: cancel the request once it has ended.")
         location = session.get_one(Location, request.location_id)
-        voided = void_unpaid(session, invoices, InvoiceStatus.CANCELLED, business_date(now, location.zone), now)
+        voided = give_up_unpaid(session, invoices, InvoiceStatus.CANCELLED, business_date(now, location.zone), now)
         _close(session, request, RequestStatus.CANCELLED, actor, now)
     return voided
 

@@ -33,7 +33,7 @@ from connector.use_cases.collection.settle_charge import PAYER_CHECK_AFTER, sett
 from connector.use_cases.context import Context
 from connector.use_cases.invoices.issue import Draft, issue
 from connector.use_cases.invoices.platform_fees import application_fee_cents
-from connector.use_cases.invoices.take_back import void
+from connector.use_cases.invoices.take_back import give_up
 from connector.use_cases.practice.location_settings import require_active
 
 log = structlog.get_logger()
@@ -234,7 +234,7 @@ def _void(session: Session, hold: PaymentHold, now: datetime) -> None:
     hold.captured_cents = None
     location = session.get_one(Location, hold.location_id)
     invoice = session.scalars(select(Invoice).where(Invoice.payment_hold_id == hold.id)).one()
-    void(session, invoice, InvoiceStatus.EXPIRED, business_date(now, location.zone), now)
+    give_up(session, invoice, InvoiceStatus.EXPIRED, business_date(now, location.zone), now)
     attempts = select(ChargeAttempt).join(Charge).where(Charge.invoice_id == invoice.id)
     for attempt in session.scalars(attempts):
         attempt.state, attempt.decided_at, attempt.failure_code = AttemptState.FAILED, now, HOLD_ENDED

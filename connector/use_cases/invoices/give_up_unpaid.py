@@ -1,4 +1,4 @@
-"""Void what is unpaid of an agreement that ends, in the caller's unit of work. Money under way cannot be called off."""
+"""Give up what is owed on an agreement that ends, in the caller's unit of work. Money under way is not called off."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from connector.billing.collecting.charges import LIVE_ATTEMPT, AttemptState, Cha
 from connector.billing.invoices import UNPAID, Invoice, InvoiceStatus
 from connector.use_cases.collection.plan_attempts import withdraw
 from connector.use_cases.invoices.lock_invoice import lock_invoices
-from connector.use_cases.invoices.take_back import void
+from connector.use_cases.invoices.take_back import give_up
 from connector.use_cases.recovery.recover import end_recovery
 
 _SENT = [state for state in LIVE_ATTEMPT if state is not AttemptState.PLANNED]
@@ -33,13 +33,13 @@ def money_under_way(session: Session, invoices: Sequence[Invoice]) -> Invoice | 
     return next((row for row in invoices if row.id in busy or row.status is InvoiceStatus.PROCESSING), None)
 
 
-def void_unpaid(
+def give_up_unpaid(
     session: Session, invoices: Sequence[Invoice], status: InvoiceStatus, today: date, now: datetime
 ) -> int:
-    """Void the unpaid ones of these as cancelled or expired; returns how many. None may have money under way."""
+    """Ask no longer for the unpaid ones of these; returns how many. None may have money under way."""
     unpaid = [invoice for invoice in invoices if invoice.status in UNPAID]
     for invoice in unpaid:
         withdraw(session, invoice.id, now)
-        void(session, invoice, status, today, now)
+        give_up(session, invoice, status, today, now)
         end_recovery(session, invoice.id, status.value, now)
     return len(unpaid)
