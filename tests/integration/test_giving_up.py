@@ -179,6 +179,20 @@ def test_what_a_hold_was_captured_short_of_is_given_up(practice: Practice) -> No
     assert_explained(practice)
 
 
+def test_a_dispute_that_is_won_leaves_the_rest_owed(practice: Practice) -> None:
+    """What the hold was captured short of is owed whoever wins, and nothing is too much."""
+    captured_short(practice)
+    invoice, dispute = disputed(practice, amount=1_000)
+
+    practice.stripe.post("disputes/won", dispute=dispute)
+    practice.work()
+    practice.settle()
+
+    assert standing(practice, invoice.id).status is InvoiceStatus.OVERDUE
+    assert balance(practice, Account.RECEIVABLE) == 3_000
+    assert MessageKind.KEPT_TOO_MUCH not in [row.kind for row in practice.all(Message)]
+
+
 def test_a_disputed_payment_of_a_request_that_is_over_is_given_up_by_its_invoice(practice: Practice) -> None:
     """The request is complete, or was cancelled for its other amount: nothing else could end what is owed."""
     person = member(practice)

@@ -9,10 +9,13 @@ import pytest
 from connector.billing.agreements.payment_requests import InstantPayment, RequestStatus
 from connector.billing.collecting.charges import ABANDONED, ChargeAttempt, Payment
 from connector.billing.invoices import Invoice, InvoiceStatus
+from connector.messaging.kinds import MessageKind
+from connector.messaging.models import Message
 from connector.money import Money
 from connector.reconciliation.differences import Balance, DifferenceKind, surpluses
 from connector.use_cases.books.report_day import report_day
 from connector.use_cases.books.verify_ledger import verify_ledger
+from connector.use_cases.patient_pages.pay_invoice import pay_invoice
 from connector.use_cases.requests.request_payment import cancel_request, request_payment
 from connector.use_cases.returns.record_bank_refund import record_bank_refund
 from tests.support.patient_browser import Browser, browsing
@@ -118,3 +121,39 @@ def test_an_invoice_is_kept_exactly_or_named() -> None:
     assert [named(0), named(40), named(100)] == [[], [], []]
     assert named(101) == named(1, Money(0, "aud")) == [DifferenceKind.KEPT_TOO_MUCH]
     assert named(-1) == [DifferenceKind.GIVEN_BACK_TOO_MUCH]
+
+
+def disputed(practice: Practice, payment: Payment, cents: int) -> str:
+    """The payer's bank fetches so much of the payment back; returns the dispute's id."""
+    practice.advance(minutes=1)
+    practice.stripe.post("disputes", charge=payment.processor_charge_id, amount=cents)
+    practice.work()
+    return str(practice.stripe_listed("disputes")[-1]["id"])
+
+
+def won(practice: Practice, dispute: str) -> InvoiceStatus:
+    """The practice wins it; returns how the only invoice stands then."""
+    practice.advance(minutes=1)
+    practice.stripe.post("disputes/won", dispute=dispute)
+    practice.work()
+    practice.settle()
+    (invoice,) = practice.all(Invoice)
+    return invoice.status
+
+
+def test_a_dispute_that_is_won_closes_an_unpaid_invoice_and_its_surplus_is_told(practice: Practice) -> None:
+    """Ten dollars were fetched back and paid again, five of those too: with the ten won, five are too much."""
+    practice.paid()
+    practice.settle()
+    first = disputed(practice, practice.all(Payment)[0], 1_000)
+    pay_invoice(practice.context, practice.all(Invoice)[0].id, "https://example.com/back")
+    practice.work()
+    practice.settle()
+    disputed(practice, practice.all(Payment)[-1], 500)
+
+    assert won(practice, first) is InvoiceStatus.COMPLETED
+
+    found = report_day(practice.context, practice.location, practice.today).differences
+    assert [(row.kind, row.cents) for row in found] == [(DifferenceKind.KEPT_TOO_MUCH, 500)]
+    assert [row.kind for row in practice.all(Message)].count(MessageKind.KEPT_TOO_MUCH) == 1
+    assert verify_ledger(practice.context).faults == []

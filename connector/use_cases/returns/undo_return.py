@@ -68,13 +68,18 @@ def undo_return(session: Session, context: Context, returned: ReturnedPayment, b
 
 
 def _owed_no_more(session: Session, context: Context, location: Location, payment: Payment) -> None:
-    """The dispute had reopened the invoice. If it is void, or is being paid in another way, a person has to decide."""
+    """The dispute had reopened the invoice, unless something else keeps it open.
+
+    If more is here than it asks for, or it is being paid in another way, a person has to decide.
+    """
     now = context.clock.now()
     invoice = session.get_one(Invoice, payment.invoice_id)
+    left = owed(session, invoice)
+    if left > 0:
+        return
     if invoice.status in UNPAID and withdraw(session, invoice.id, now):
         mark_paid(session, context, location, invoice)
-        return
-    if invoice.status is InvoiceStatus.COMPLETED and owed(session, invoice) >= 0:
+    if invoice.status is InvoiceStatus.COMPLETED and left == 0:
         return
     if invoice.status is not InvoiceStatus.PROCESSING:
         end_recovery(session, invoice.id, PAID, now)
