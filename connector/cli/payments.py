@@ -19,6 +19,7 @@ from connector.use_cases.collection.record_desk_payment import DeskMethod, owed_
 from connector.use_cases.context import Context
 from connector.use_cases.members.list_members import names_of
 from connector.use_cases.returns.record_bank_refund import record_bank_refund
+from connector.use_cases.returns.record_bounced import record_bounced
 from connector.use_cases.returns.refund_payment import refund_payment
 from connector.use_cases.returns.refundable import check_refund, find_payment
 
@@ -146,6 +147,25 @@ def record_refund(payment_id: str, amount: str, on: datetime, note: str, yes: bo
         print_json({"id": returned.id, "amount_cents": sum_.cents, "business_date": returned.business_date})
     else:
         click.echo(f"Noted: {sum_} were given back, in the books of {returned.business_date:%d/%m/%Y}.")
+
+
+@payments.command("bounced")
+@click.argument("payment_id", type=PAYMENT)
+@click.option("--on", type=DAY, required=True, help="The day on which it went back.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+def bounced(payment_id: str, on: datetime, yes: bool, as_json: bool) -> None:
+    """Note that PAYMENT_ID, made at the practice, did not go through, e.g. a cheque: it is owed again."""
+    with opened() as context:
+        if not yes:
+            question = f"Note that the payment {payment_id} did not go through? No money moves by this."
+            confirm(question, as_json=as_json)
+        returned = record_bounced(context, payment_id, on.date(), actor())
+    if as_json:
+        print_json({"id": returned.id, "amount_cents": returned.amount_cents, "business_date": returned.business_date})
+    else:
+        gone = Money(returned.amount_cents, returned.currency)
+        click.echo(f"Noted: {gone} are owed again, in the books of {returned.business_date:%d/%m/%Y}.")
 
 
 @payments.command("record")

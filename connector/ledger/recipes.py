@@ -10,6 +10,7 @@
 | paid at the practice  | desk                                              | receivable                             |
 | refund, dispute       | receivable (amount), fees (fee)                   | processor clearing                     |
 | bank refund           | receivable                                        | bank                                   |
+| bounced at the desk   | receivable                                        | desk                                   |
 | return undone         | processor clearing                                | receivable (amount), fees (fee)        |
 | platform fee          | platform fees, GST on fees                        | platform payable                       |
 | processor fee         | processor fees                                    | processor clearing                     |
@@ -43,6 +44,7 @@ class Recipe(StrEnum):
     REFUND = "refund"
     DISPUTE = "dispute"
     BANK_REFUND = "bank_refund"
+    DESK_BOUNCED = "desk_bounced"
     RETURN_UNDONE = "return_undone"
     PLATFORM_FEE = "platform_fee"
     PROCESSOR_FEE = "processor_fee"
@@ -119,6 +121,11 @@ def dispute(return_id: str, amount: Money, fee: Money) -> Entry:
 def bank_refund(return_id: str, amount: Money) -> Entry:
     """The practice has given the money back from its own bank account; the processor is not concerned."""
     return _entry(Recipe.BANK_REFUND, return_id, [(Account.RECEIVABLE, amount), (Account.BANK, -amount)])
+
+
+def desk_bounced(return_id: str, amount: Money) -> Entry:
+    """What was paid at the practice did not go through."""
+    return _entry(Recipe.DESK_BOUNCED, return_id, [(Account.RECEIVABLE, amount), (Account.DESK, -amount)])
 
 
 def return_undone(undone_id: str, amount: Money, fee: Money) -> Entry:

@@ -166,3 +166,50 @@ def test_payments_at_the_desk_are_noted_on_the_command_line(practice: Practice) 
     assert_refused(practice, "only one that is owed can be paid", *record, practice.today.isoformat())
     assert "At the practice" in command(practice, "invoices", "html", number).out
     assert document(practice, "payments", "show", done["id"])["payment"]["method_kind"] == "desk"
+
+
+def test_a_cheque_that_bounces_is_owed_again_and_taken_off_the_ledger(practice: Practice) -> None:
+    """Nothing collects it by itself; it is paid once more at the desk, and every book shows both."""
+    owing(practice)
+    invoice = overdue(practice)
+    cheque = record_desk_payment(practice.context, invoice.id, DeskMethod.CHEQUE, practice.today, STAFF)
+    with practice.context.database.unit_of_work() as session:
+        post_by_person(session, practice.all(WriteBack)[-1].id, practice.clock.now(), STAFF)
+    practice.work()
+    practice.settle()
+    tried = len(practice.all(ChargeAttempt))
+
+    practice.advance(days=3)
+    practice.work()
+    done = document(practice, "payments", "bounced", cheque.id, "--on", practice.today.isoformat(), "--yes")
+    practice.work()
+    practice.settle()
+
+    assert done["amount_cents"] == PRICE
+    assert (overdue(practice).id, receivable(practice)) == (invoice.id, PRICE)
+    assert [row.status for row in practice.all(Contract)] == [AgreementStatus.OVERDUE]
+    assert [row["cents"] for row in practice.pms_rows()] == [PRICE, PRICE, -PRICE]
+    assert report_day(practice.context, practice.location, practice.today).differences == ()
+    for _ in range(8):
+        practice.advance(days=1)
+        practice.work()
+    assert len(practice.all(ChargeAttempt)) == tried
+    assert "Bounced on" in command(practice, "invoices", "html", "LEURA-000002").out
+    record_desk_payment(practice.context, invoice.id, CASH, practice.today, STAFF)
+    assert (receivable(practice), [row.status for row in practice.all(Contract)]) == (0, [AgreementStatus.ACTIVE])
+
+
+def test_only_what_was_paid_at_the_practice_bounces_there_and_once(practice: Practice) -> None:
+    """Not a card's payment, and not in the future; what has gone back cannot be given back as well."""
+    owing(practice)
+    card = practice.all(Payment)[0]
+    cheque = record_desk_payment(practice.context, overdue(practice).id, DeskMethod.CHEQUE, practice.today, STAFF)
+    today, tomorrow = ((practice.today + timedelta(days=days)).isoformat() for days in (0, 1))
+
+    assert_refused(practice, "was made through Stripe", "payments", "bounced", card.id, "--on", today, "--yes")
+    assert_refused(practice, "not in the future", "payments", "bounced", cheque.id, "--on", tomorrow, "--yes")
+    assert command(practice, "payments", "bounced", cheque.id, "--on", today, "--yes").code == 0
+    assert_refused(practice, "Nothing is left", "payments", "bounced", cheque.id, "--on", today, "--yes")
+    assert_refused(
+        practice, "Nothing is left", "payments", "record-refund", cheque.id, "--amount", "1", "--on", today, "--yes"
+    )

@@ -163,10 +163,12 @@ class ReturnKind(StrEnum):
 
     REFUND = "refund"
     DISPUTE = "dispute"
+    BOUNCED = "bounced"
+    """What was paid at the practice did not go through, e.g. a cheque."""
 
 
 class ReturnedPayment(Base):
-    """Money of a payment that went back: a refund or a dispute, each an event of its own that edits nothing."""
+    """Money of a payment that went back, e.g. a refund or a dispute: each an event of its own that edits nothing."""
 
     __tablename__ = "returned_payment"
     __table_args__ = (Index("ix_returned_payment_location_date", "location_id", "business_date"),)

@@ -89,7 +89,7 @@ _SOURCES = (
         "returned payment",
         ReturnedPayment.id,
         ReturnedPayment.amount_cents,
-        (Recipe.REFUND, Recipe.DISPUTE, Recipe.BANK_REFUND),
+        (Recipe.REFUND, Recipe.DISPUTE, Recipe.BANK_REFUND, Recipe.DESK_BOUNCED),
         Account.RECEIVABLE,
         leg=Leg.REVERSAL,
     ),

@@ -11,7 +11,7 @@ from connector.billing.activity import Activity, remember
 from connector.billing.collecting.charges import ReturnedPayment, ReturnKind, UndoneReturn
 
 AT_BANK = "bank:"
-"""How the ids of returns begin that the practice made from its own bank account; Stripe knows nothing of them."""
+"""How the ids of returns begin that the practice, or its bank, has made; Stripe knows nothing of them."""
 REFUNDS_FAIL_WITHIN = timedelta(days=35)
 """A refund can fail up to thirty days after it was made (Stripe: refunds)."""
 _LOST = "Dispute Lost"
@@ -25,7 +25,7 @@ def remember_lost(session: Session, returned: ReturnedPayment, now: datetime) ->
 
 
 def is_final(known_until: datetime) -> ColumnElement[bool]:
-    """Undone; a refund that could not fail any more when all news was last known; one from the practice's bank."""
+    """Undone; a refund that could not fail any more when all news was last known; what Stripe knows nothing of."""
     undone = ReturnedPayment.id.in_(select(UndoneReturn.returned_payment_id))
     is_refund = ReturnedPayment.kind == ReturnKind.REFUND
     too_old = ReturnedPayment.returned_at < known_until - REFUNDS_FAIL_WITHIN

@@ -146,7 +146,7 @@ def _record(
     entry = _RECIPES[report.kind](returned.id, report.amount, report.fee)
     post(session, [Booking(entry, location.id, returned.business_date)], now)
     if report.kind is ReturnKind.DISPUTE:
-        _reopen(session, context, location, payment)
+        reopen(session, context, location, payment)
         heed_dispute(session, location, payment, now)
     else:
         credit_refund(session, location, payment.invoice_id, returned, now)
@@ -155,11 +155,11 @@ def _record(
     return returned
 
 
-def _reopen(session: Session, context: Context, location: Location, payment: Payment) -> None:
-    """The invoice of a disputed payment is owed again, unless it is void or other money of it is still here.
+def reopen(session: Session, context: Context, location: Location, payment: Payment) -> None:
+    """The invoice of money that was fetched back is owed again, unless it is void or other money covers it.
 
-    A bank debit that was fetched back cannot be contested, so its membership pauses until a person has spoken to the
-    payer.
+    A person decides how to ask for it. A bank debit that was fetched back cannot be contested, so its membership pauses
+    until a person has spoken to the payer.
     """
     now = context.clock.now()
     invoice = session.get_one(Invoice, payment.invoice_id)
