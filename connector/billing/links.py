@@ -18,6 +18,8 @@ from connector import ids
 from connector.database.base import Base, state_column
 
 TOKEN_BYTES = 32
+REVOKED_BY_STAFF = "revoked"
+"""Why a link ends that a person has ended; whoever holds it gets no other."""
 
 
 class LinkKind(StrEnum):
@@ -93,6 +95,12 @@ def mint(
 def find(session: Session, token: str) -> SecureLink | None:
     """The link of that token, whatever has become of it."""
     return session.scalar(select(SecureLink).where(SecureLink.token_hash == hash_of(token)))
+
+
+def newest(session: Session, subject_id: str) -> SecureLink | None:
+    """The link that was made last for this, of whatever kind; an invoice has another kind when it is overdue."""
+    query = select(SecureLink).where(SecureLink.subject_id == subject_id)
+    return session.scalars(query.order_by(SecureLink.created_at.desc(), SecureLink.id.desc()).limit(1)).first()
 
 
 def consume(session: Session, link_id: str, now: datetime) -> bool:

@@ -23,6 +23,7 @@ from connector.messaging.models import Message
 from connector.money import Money
 from connector.use_cases.patient_pages.link_url import link_for
 from connector.use_cases.patient_pages.manage_links import list_links, revoke_link, send_link
+from connector.use_cases.patient_pages.renew_link import renew_link
 from connector.use_cases.requests.request_payment import request_payment
 from tests.support.patient_browser import HOST, Browser, browsing, text_of
 from tests.support.practice import Practice
@@ -123,7 +124,7 @@ def test_every_dead_link_takes_the_same_work(browser: Browser) -> None:
 
 
 def test_a_new_link_goes_to_the_contact_on_file_and_everybody_is_told_the_same(browser: Browser) -> None:
-    """Only what still waits brings a message, once a day; a live link and an unknown one bring none."""
+    """Only what still waits brings a message, once a day; neither a live link nor one that staff revoked does."""
     practice = browser.practice
     dead = dead_links(browser)
     live = browser.path(practice.enrol(None).contract_id)
@@ -131,7 +132,7 @@ def test_a_new_link_goes_to_the_contact_on_file_and_everybody_is_told_the_same(b
     answers = [browser.press(path, "new") for path in (*dead.values(), live, dead["expired"])]
 
     assert len({(answer.status_code, answer.text) for answer in answers}) == 1
-    waiting = {"revoked", "used", "expired", "replaced"}
+    waiting = {"used", "expired"}
     until(lambda: len({row.subject_id for row in practice.all(Message)}) == len(waiting), "the messages are queued")
     found = practice.all(Message)
     assert {row.kind for row in found} == {MessageKind.NEW_LINK}
@@ -147,6 +148,32 @@ def test_a_newer_link_revokes_the_older_one(browser: Browser) -> None:
     older, newer = browser.path(contract_id), browser.path(contract_id)
 
     assert [browser.get(path).status_code for path in (older, newer)] == [404, 200]
+
+
+def test_whoever_holds_an_old_link_takes_the_good_one_from_nobody(browser: Browser) -> None:
+    """A new link is asked for with the old one: none is made, and the good one opens; once that is over, one is."""
+    contract_id = browser.practice.enrol(None).contract_id
+    older, newer = browser.path(contract_id), browser.path(contract_id)
+
+    renew_link(browser.context, older.removeprefix("/l/"))
+    assert browser.practice.all(Message) == []
+    assert browser.get(newer).status_code == 200
+    browser.practice.clock.advance(timedelta(days=40))
+    renew_link(browser.context, older.removeprefix("/l/"))
+    assert {row.kind for row in browser.practice.all(Message)} == {MessageKind.NEW_LINK}
+
+
+def test_what_staff_have_revoked_stays_so_whoever_asks(browser: Browser) -> None:
+    """Neither the revoked link nor one that it had replaced brings a new one."""
+    contract_id = browser.practice.enrol(None).contract_id
+    paths = [browser.path(contract_id), browser.path(contract_id)]
+    (line,) = list_links(browser.context, browser.practice.location)
+    revoke_link(browser.context, line.id, "person:mia")
+
+    for path in paths:
+        renew_link(browser.context, path.removeprefix("/l/"))
+
+    assert browser.practice.all(Message) == []
 
 
 def test_a_payment_from_elsewhere_ends_the_link(browser: Browser) -> None:

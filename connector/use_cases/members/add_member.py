@@ -57,7 +57,7 @@ def add_member(context: Context, location_slug: str, person: PersonDetails, join
         today = business_date(now, location.zone)
         _check_start(joining.start, today)
         offer = offer_of(session, location, joining.plan, today)
-        member = join(session, location, person, today, now)
+        member = join(session, location, person, today, now, actor)
         check_age(offer, member.date_of_birth, joining.start or today)
         contract, cover = draft_contract(location, member.id, offer, joining.frequency, now, start=joining.start)
         for row in (contract, cover):

@@ -45,7 +45,7 @@ def enrol_dependent(context: Context, contract_id: str, plan: str, person: Perso
         starts_on = None
         if contract.status is not AgreementStatus.PENDING:
             starts_on = max(today, contract.anchor or today)
-        member = join(session, location, person, today, now)
+        member = join(session, location, person, today, now, actor)
         check_age(offer, member.date_of_birth, starts_on or contract.anchor or today)
         before = _next_amount(session, context, location, contract)
         cover = draft_cover(contract, member.id, Position.DEPENDENT, offer, now)

@@ -20,6 +20,7 @@ from connector.use_cases.members.add_member import queue_invitation
 from connector.use_cases.members.draft_contract import draft_contract, draft_cover
 from connector.use_cases.members.memberships import NOT_BEGUN, contract_for, dependent_cover, require
 from connector.use_cases.members.new_person import reach
+from connector.use_cases.patient_pages.revoke_links import Contact
 from connector.use_cases.plans.decide_plan_change import withdraw_open_change
 
 _MAY_LEAVE = tuple(status for status in AgreementStatus if status is not AgreementStatus.CANCELLED)
@@ -55,7 +56,7 @@ def promote_dependent(
         require(contract, _MAY_LEAVE, "changed")
         cover = dependent_cover(session, contract, member_id)
         today = business_date(now, location.zone)
-        reach(session.get_one(Member, member_id), email, phone, today)
+        reach(session, session.get_one(Member, member_id), Contact(email, phone), today, now, actor)
         return found_household(session, location, contract, [cover], _free_from(contract, today), now, actor).id
 
 

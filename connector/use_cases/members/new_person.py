@@ -23,6 +23,7 @@ from connector.billing.intake.member_cells import (
 )
 from connector.billing.members import Member
 from connector.errors import DomainError
+from connector.use_cases.patient_pages.revoke_links import Contact, heed_new_contact
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -42,7 +43,9 @@ class PersonDetails:
         return {**texts, "date_of_birth": born, "email": self.email, "phone": self.phone}
 
 
-def join(session: Session, location: Location, details: PersonDetails, today: date, now: datetime) -> Member:
+def join(
+    session: Session, location: Location, details: PersonDetails, today: date, now: datetime, actor: str
+) -> Member:
     """The member of these details, new or known from an earlier membership, in the caller's unit of work.
 
     Raises DomainError for details that cannot be, and for a person who is on a contract already.
@@ -56,18 +59,29 @@ def join(session: Session, location: Location, details: PersonDetails, today: da
         session.add(member)
     else:
         _refuse_who_is_covered(session, member)
+        before = Contact.of(member)
         member.phone = row.phone or member.phone
+        heed_new_contact(session, member, before, now, actor)
     session.flush()
     return member
 
 
-def reach(member: Member, email: str, phone: str, today: date) -> None:
-    """Take over a new address, if one is given. Raises DomainError when the member cannot be invited by e-mail."""
+def reach(session: Session, member: Member, given: Contact, today: date, now: datetime, actor: str) -> None:
+    """Take over a new address or number, if one is given, and end the links that went to the old one.
+
+    Raises DomainError when the member cannot be invited by e-mail.
+    """
     details = PersonDetails(
-        member.given_name, member.family_name, member.date_of_birth, email or member.email, phone or member.phone
+        member.given_name,
+        member.family_name,
+        member.date_of_birth,
+        given.email or member.email,
+        given.phone or member.phone,
     )
     row = checked(details.cells, today)
+    before = Contact.of(member)
     member.email, member.phone = row.email, row.phone
+    heed_new_contact(session, member, before, now, actor)
     require_email(member)
 
 

@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 
 from connector.billing.activity import Activity, remember
 from connector.billing.agreements.contracts import AgreementStatus, Contract
-from connector.use_cases.members.edit_member import EDITED
 
+EDITED = "Member Edited"
 ACCEPTED = "Terms Accepted"
 PAGE_OPENED = "Payment Page Opened"
 REVOKED = "Link Revoked"

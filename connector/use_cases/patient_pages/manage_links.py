@@ -9,16 +9,16 @@ from sqlalchemy import select
 
 from connector.billing.activity import remember
 from connector.billing.clinics import Location
-from connector.billing.links import LinkKind, SecureLink, end
+from connector.billing.links import LinkKind, SecureLink
 from connector.billing.members import Member
 from connector.clock import business_date
 from connector.errors import DomainError
 from connector.messaging.kinds import MessageKind
 from connector.use_cases.context import Context
 from connector.use_cases.messages.queue_message import queue_message
-from connector.use_cases.patient_pages.link_history import REVOKED, gave_phone
 from connector.use_cases.patient_pages.link_subject import LinkSubject, link_subject
 from connector.use_cases.patient_pages.open_link import PATIENT_KINDS
+from connector.use_cases.patient_pages.revoke_links import revoke
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +89,4 @@ def revoke_link(context: Context, link_id: str, actor: str) -> None:
             raise DomainError(f"There is no link {link_id!r}: see `connector patient-links list`.")
         if link.ended_at is not None or link.expires_at <= now:
             raise DomainError(f"The link {link_id} cannot be used any more already.")
-        end(session, link.kind, link.subject_id, "revoked", now)
-        member = session.get_one(Member, link.member_id)
-        if link.kind is LinkKind.SIGNUP and gave_phone(session, link.subject_id):
-            # Whoever should not have had the link must not get the member's messages either.
-            member.phone = ""
-        remember(session, link.subject_id, REVOKED, now, location_id=member.location_id, actor=actor)
+        revoke(session, link, now, actor)
