@@ -16,7 +16,8 @@ from connector.settings import LogSettings
 
 _PLAIN = (str, int, float, bool, type(None))
 _EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
-_CARD = re.compile(r"(?:\d[ -]?){12,18}\d")
+_CARD = re.compile(r"(?:\d[ -]?){12,18}\d|(?<!\d)(?:2[2-7]|[3-6]\d)\d\d(?:[\W_]{0,3}\d){9,15}")
+"""Any number of that length, and one of a card network also with other characters between its groups."""
 _KEY = re.compile(r"\b(?:sk|rk|whsec)_[A-Za-z0-9_]+")
 _URL_QUERY = re.compile(r"(https?://[^\s?]+)\?\S+")
 

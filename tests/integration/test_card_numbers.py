@@ -58,6 +58,8 @@ def test_no_command_keeps_a_card_number_in_a_text(settled: Practice) -> None:
         ("promo-codes", "add", "SPRING", *HERE, "--percent", "5", "--campaign", TEXT),
         ("members", "refer", contract, "--referred", other, "--campaign", TEXT),
         ("members", "edit", member, "--suburb", TEXT),
+        ("members", "edit", member, "--suburb", CARD.replace(" ", "/")),
+        ("members", "edit", member, "--address", CARD[:9], "--suburb", CARD[10:]),
         ("benefits", "use", member, AMEX, "--override"),
         ("payment-plans", "template", "add", CARD, *HERE, "--min", "90.00", "--max", "900.00", "--months", "3"),
         ("users", "add", "--clinic", "Leura Dental", *MIA, "--email", f"{DIGITS}@example.com"),

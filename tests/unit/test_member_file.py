@@ -275,10 +275,48 @@ def test_a_card_number_is_found_in_any_grouping(number: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["4242424242424241", "+61 412 345 678", "424242424242424242424242", "1980-12-31|0412 345 678"]
+    "separator",
+    ["/", " / ", "_", ", ", " | ", "\u2013", "\u200b", "\t\t\t\t\t", "\n", "):("],
+    ids=ascii,
+)
+def test_a_card_number_is_found_whatever_parts_its_groups(separator: str) -> None:
+    """Up to three characters that are no letters; white space is kept as one space, however long it was."""
+    assert holds_card_number(f"Paid with {separator.join(PAYMENT_CARD.split())}.")
+    assert holds_card_number(f"Amex {separator.join(['3782', '822463', '10005'])}")
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"address": "4242 4242", "suburb": "4242 4242"},
+        {"address": "1 High St, 42424242", "postcode": "42424242"},
+    ],
+)
+def test_a_card_number_that_appears_in_what_would_be_kept_is_found(columns: dict[str, str]) -> None:
+    """Neighbouring parts of an address are read as one."""
+    (row,) = refused(f"{NAMES},{','.join(columns)}\nAda,Nguyen,{','.join(columns.values()).replace('St,', 'St')}\n")
+
+    assert "card number" in row.reason
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "4242424242424241",
+        "+61 412 345 678",
+        "+4915123456785",
+        "424242424242424242424242",
+        "1980-12-31|0412 345 678",
+        "0412 556 785 / 0413 454 783",
+        "(02) 4782 1234",
+        "24/11/2026 - 24/11/2027",
+        "2026-09-01 10:15:34+11:00",
+        "BONDI-000007, BONDI-000015",
+        "5/4242 High St, Leura NSW 2780",
+    ],
 )
 def test_other_numbers_are_no_card_numbers(text: str) -> None:
-    """A wrong check sum, a phone number, too many digits and neighbouring cells are let through."""
+    """A wrong check sum, telephone numbers, dates, our own numbers and too many digits are let through."""
     assert not holds_card_number(text)
 
 

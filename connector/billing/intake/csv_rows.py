@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import BinaryIO
 
-from connector.billing.intake.card_numbers import holds_card_number
+from connector.billing.intake.card_numbers import CARD_NUMBER, holds_card_number
 from connector.billing.intake.cells import unguarded
 from connector.errors import DomainError
 
@@ -79,8 +79,8 @@ def read_rows(stream: BinaryIO, columns: Columns) -> Iterator[tuple[int, dict[st
 
 
 def _named(line: int, row: Sequence[str], header: Sequence[str]) -> tuple[int, dict[str, str]] | RefusedRow:
-    if holds_card_number("|".join(row)):
-        return RefusedRow(line, "", "The row has what looks like a card number, which must never be kept: remove it.")
+    if any(map(holds_card_number, row)):
+        return RefusedRow(line, "", CARD_NUMBER)
     if len(row) != len(header):
         return RefusedRow(line, "", f"The row has {len(row)} cells, but there are {len(header)} columns.")
     return line, dict(zip(header, map(unguarded, row), strict=True))

@@ -15,6 +15,7 @@ from hashlib import blake2b
 import phonenumbers
 
 from connector.billing.agreements.schedule import Frequency, first_due_from
+from connector.billing.intake.card_numbers import CARD_NUMBER, holds_card_number
 from connector.billing.intake.cells import (
     BadCell,
     amount_cell,
@@ -223,6 +224,9 @@ def _check_roles(cells: Mapping[str, str], texts: Mapping[str, str]) -> None:
 
 
 def _check_together(row: MemberRow, rules: MemberFileRules) -> None:
+    # What is kept is not quite what was typed, and the lines of an address are read as one.
+    if holds_card_number(row.phone) or holds_card_number(f"{row.address} {row.suburb} {row.state} {row.postcode}"):
+        raise BadCell("", CARD_NUMBER)
     if row.mandate_id and not row.processor_method_id:
         raise BadCell("stripe_mandate", "A mandate needs its bank account: fill in stripe_payment_method, too.")
     if not row.is_member:

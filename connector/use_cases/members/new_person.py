@@ -94,7 +94,8 @@ def require_email(member: Member) -> None:
 
 def checked(cells: Mapping[str, str], today: date) -> MemberRow:
     """The person of these cells as a row of an import would be. Raises DomainError that names the option to correct."""
-    without_card_number(*cells.values())
+    address = " ".join(cells.get(name, "") for name in ("address", "suburb", "state", "postcode"))
+    without_card_number(*cells.values(), address)
     try:
         return check_cells(0, cells, MemberFileRules(today, frozenset(Frequency), email_needed=False))
     except BadCell as error:

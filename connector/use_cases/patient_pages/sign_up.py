@@ -116,12 +116,15 @@ def _take_phone(session: Session, contract: Contract, typed: str) -> bool:
     member = session.get_one(Member, contract.member_id)
     if not typed.strip() or (member.phone and not gave_phone(session, contract.id)):
         return False
+    no_card = PayerRefusal("Please enter no card number on this page: the page for your card comes next.")
     if holds_card_number(typed):
-        raise PayerRefusal("Please enter no card number on this page: the page for your card comes next.")
+        raise no_card
     try:
         number = phone_number(typed)
     except BadCell:
         raise PayerRefusal("This cannot be a telephone number: please correct it.") from None
+    if holds_card_number(number):
+        raise no_card
     if is_service_number(number):
         raise PayerRefusal("This is the number of a service, or too short: please enter the number of your own phone.")
     is_new, member.phone = member.phone != number, number

@@ -57,9 +57,11 @@ def phone(text: str) -> str:
     """The number in E.164, Australian unless it says otherwise; may be empty. Raises DomainError."""
     without_card_number(text)
     try:
-        return phone_number(text.strip()) if text.strip() else ""
+        number = phone_number(text.strip()) if text.strip() else ""
     except BadCell as error:
         raise DomainError(str(error)) from None
+    without_card_number(number)
+    return number
 
 
 def abn(text: str) -> str:
