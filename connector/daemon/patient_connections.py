@@ -1,26 +1,27 @@
 """Connections to the patients' pages that let nobody hold them up: each has a while to say what it wants.
 
-The web server has no limit of its own for a request whose header never ends, and such connections cost their maker
-nothing. They are closed after HEADER_SECONDS; and when there are too many, a new one takes the place of the one that
-has waited longest, so that whoever comes with a request is answered however many others only come.
+The web server has no limit of its own for a request that never ends, and such connections cost their maker nothing.
+They are closed after REQUEST_SECONDS; and when there are too many, a new one takes the place of the one that has waited
+longest, so that whoever comes with a request is answered however many others only come.
 """
 
 from __future__ import annotations
 
 import asyncio
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 CONNECTIONS_MAX = 200
-HEADER_SECONDS = 10
-"""So long a connection may be without a complete header, from its beginning or from the answer before."""
+REQUEST_SECONDS = 10
+"""So long a connection may be without a complete request, from its beginning or from the answer before."""
 
 
 class PatientConnection(H11Protocol):
     """One connection, which is closed when its next request takes too long to begin."""
 
     overdue: asyncio.TimerHandle | None = None
-    """Set while no request is being answered."""
+    """Set while no complete request is being answered."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -41,10 +42,11 @@ class PatientConnection(H11Protocol):
         self._stop_waiting()
 
     def _heed(self) -> None:
-        if self.cycle is not None and not self.cycle.response_complete:
+        is_asked = self.cycle is not None and not self.cycle.response_complete
+        if is_asked and self.conn.their_state is not h11.SEND_BODY:
             self._stop_waiting()
         elif self.overdue is None and not self.transport.is_closing():
-            self.overdue = self.loop.call_later(HEADER_SECONDS, self.give_up)
+            self.overdue = self.loop.call_later(REQUEST_SECONDS, self.give_up)
 
     def _stop_waiting(self) -> None:
         if self.overdue is not None:
@@ -57,7 +59,7 @@ class PatientConnection(H11Protocol):
         self.transport.abort()
 
     def _make_room(self) -> None:
-        """Close the connection that has waited longest for a header; those that are being answered stay."""
+        """Close the connection that has waited longest for its request; those that are being answered stay."""
         others = (other for other in self.connections if isinstance(other, PatientConnection) and other is not self)
         waiting = {other: other.overdue.when() for other in others if other.overdue is not None}
         if waiting:

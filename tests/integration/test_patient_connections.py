@@ -11,8 +11,8 @@ import pytest
 
 from connector.daemon import patient_connections
 from connector.daemon.patient_server import PatientServer
-from connector.web.patient.protection import AT_ONCE_OF_ONE, BUSY
-from tests.support.patient_browser import HOST, daemons_pages
+from connector.web.patient.protection import AT_ONCE_MAX
+from tests.support.patient_browser import HOST, WEBHOOK_SECRET, daemons_pages
 from tests.support.practice import Practice
 from tests.support.processes import until
 
@@ -21,7 +21,7 @@ UNFINISHED = f"GET /thank-you HTTP/1.1\r\nHost: {HOST}\r\nX-Slow: ".encode()
 
 @pytest.fixture
 def server(practice: Practice) -> Iterator[PatientServer]:
-    with daemons_pages(practice) as running:
+    with daemons_pages(practice, WEBHOOK_SECRET) as running:
         yield running
 
 
@@ -50,7 +50,7 @@ def test_however_many_connections_wait_a_request_is_answered(
     server: PatientServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The one that has waited longest makes room; the rest is left alone."""
-    monkeypatch.setattr(patient_connections, "HEADER_SECONDS", 300)
+    monkeypatch.setattr(patient_connections, "REQUEST_SECONDS", 300)
     with ExitStack() as stack:
         idle = [connect(server, stack, UNFINISHED) for _ in range(patient_connections.CONNECTIONS_MAX + 50)]
 
@@ -65,7 +65,7 @@ def test_a_header_that_never_ends_is_cut_off(
     server: PatientServer, before: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From the beginning of the connection, and after an answer."""
-    monkeypatch.setattr(patient_connections, "HEADER_SECONDS", 0.2)
+    monkeypatch.setattr(patient_connections, "REQUEST_SECONDS", 0.2)
     with ExitStack() as stack:
         slow = connect(server, stack, before + UNFINISHED)
 
@@ -79,19 +79,42 @@ def test_a_header_that_never_ends_is_cut_off(
     assert answer.startswith(b"HTTP/1.1 200") is bool(before)
 
 
-def test_one_address_is_not_answered_above_its_share_and_others_are(server: PatientServer) -> None:
-    """It reads that the pages are busy, with the headers that guard every answer, and is answered again later."""
-    posting = f"POST /l/x HTTP/1.1\r\nHost: {HOST}\r\nX-Forwarded-For: 203.0.113.9\r\nContent-Length: 9\r\n"
-    posting += "Content-Type: application/x-www-form-urlencoded\r\n\r\n"
+def posting(client: str, path: str = "/l/x") -> bytes:
+    """A form of which nothing arrives but the announcement."""
+    header = f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nX-Forwarded-For: {client}\r\nContent-Length: 9\r\n"
+    return f"{header}Content-Type: application/x-www-form-urlencoded\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize("path", ["/l/x", "/stripe/webhook"])
+def test_forms_that_never_arrive_take_nobodys_place(
+    server: PatientServer, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More of them than are answered at once, from a dozen addresses: everybody else is answered meanwhile."""
+    monkeypatch.setattr(patient_connections, "REQUEST_SECONDS", 300)
     with ExitStack() as stack:
-        for _ in range(AT_ONCE_OF_ONE):
-            connect(server, stack, posting.encode())
-        until(lambda: look(server, "203.0.113.9").status_code == 503, "its share is used up")
+        slow = [connect(server, stack, posting(f"203.0.{n % 12}.9", path)) for n in range(AT_ONCE_MAX + 50)]
 
-        busy, other = look(server, "203.0.113.9"), look(server)
+        assert [look(server).status_code for _ in range(3)] == [200] * 3
+        assert look(server, "203.0.1.9").status_code == 200
+        assert is_closed(slow[0])
+        slow[-1].sendall(b"action=x\n")
+        assert slow[-1].recv(9) == b"HTTP/1.1 "
 
-    assert (busy.status_code, busy.text, other.status_code) == (503, BUSY, 200)
-    for name in ("Content-Security-Policy", "Strict-Transport-Security", "X-Frame-Options", "Cache-Control"):
-        assert busy.headers[name] == other.headers[name]
-    assert busy.headers["Retry-After"] == "10"
-    until(lambda: look(server, "203.0.113.9").status_code == 200, "what was begun is over")
+
+def test_a_form_that_trickles_is_cut_off(server: PatientServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte now and then does not prolong its time."""
+    monkeypatch.setattr(patient_connections, "REQUEST_SECONDS", 0.3)
+    with ExitStack() as stack:
+        slow = connect(server, stack, posting("203.0.113.9"))
+        slow.settimeout(0.05)
+
+        def has_ended() -> bool:
+            try:
+                slow.sendall(b"a")
+                return slow.recv(1) == b""
+            except TimeoutError:
+                return False
+            except OSError:
+                return True
+
+        until(has_ended, "the connection is closed")

@@ -115,9 +115,10 @@ def browsing(practice: Practice) -> Iterator[Browser]:
 
 
 @contextmanager
-def daemons_pages(practice: Practice) -> Iterator[PatientServer]:
-    """The same application as the daemon serves it, on a free port."""
-    settings = Settings(links=LinkSettings(public_url=PUBLIC_URL, port=0))
+def daemons_pages(practice: Practice, webhook_secret: str = "") -> Iterator[PatientServer]:
+    """The same application as the daemon serves it, on a free port; with a secret it hears of webhooks, too."""
+    stripe = StripeSettings(webhook_secret=SecretStr(webhook_secret))
+    settings = Settings(links=LinkSettings(public_url=PUBLIC_URL, port=0), stripe=stripe)
     running = PatientServer(settings, replace(practice.context, public_url=PUBLIC_URL), lambda: None)
     running.start()
     try:

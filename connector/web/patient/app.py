@@ -31,8 +31,8 @@ from connector.use_cases.patient_pages.open_link import open_link, opened_invoic
 from connector.use_cases.patient_pages.renew_link import renew_link
 from connector.use_cases.patient_pages.submit_link import submit_link
 from connector.web.patient import views
-from connector.web.patient.protection import Headers, LimitedAtOnce, LimitedLinks, form_of, is_processor_page
-from connector.web.patient.rate_limit import RateLimit
+from connector.web.patient.protection import BUSY, Headers, LimitedAtOnce, LimitedRequests, form_of, is_processor_page
+from connector.web.patient.rate_limit import OTHER_BUDGETS, RateLimit
 from connector.web.webhook import webhook_route
 
 log = structlog.get_logger()
@@ -44,6 +44,7 @@ _SENTENCES = {
     408: "The form took too long to arrive: please try again.",
     413: "The form is too large.",
     415: "Please use the form of the page.",
+    503: BUSY,
 }
 
 
@@ -65,7 +66,7 @@ def patient_app(context: Context, stripe: StripeSettings, on_news: Callable[[], 
             Middleware(LimitedAtOnce),
             # Another name in the request means that it was not meant for these pages.
             Middleware(TrustedHostMiddleware, allowed_hosts=[host], www_redirect=False),
-            Middleware(LimitedLinks, limit=RateLimit(context.clock)),
+            Middleware(LimitedRequests, links=RateLimit(context.clock), others=RateLimit(context.clock, OTHER_BUDGETS)),
         ],
         exception_handlers={HTTPException: _refused, ConnectorError: _failed, Exception: _failed},
     )

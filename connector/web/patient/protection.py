@@ -13,20 +13,22 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connector.settings import STRIPE_API, StripeSettings
-from connector.web.patient.rate_limit import RateLimit, client_of
+from connector.web.patient.rate_limit import Client, RateLimit, client_of
 
 FORM_MAX = 16_384
 """Bytes of a submitted form."""
 FIELDS_MAX = 30
-BODY_SECONDS = 10
+BODY_SECONDS = 5
 """So long a request may take to send its body."""
 HSTS = "max-age=63072000"
 LINK_PATH = "/l/"
 TOO_MANY = "Too many requests: please wait a minute."
 AT_ONCE_MAX = 200
-AT_ONCE_OF_ONE = 20
-"""Requests of one address, or network of IPv6, that are answered at the same time: so many keep nobody else out."""
+AT_ONCE = (20, 40)
+"""Requests of a household, and of the network around it, that are answered at the same time: so many keep nobody else
+out."""
 BUSY = "The pages are busy: please try again in a few seconds."
+_COME_AGAIN = {"Retry-After": "10", "Connection": "close"}
 
 
 class Headers:
@@ -61,48 +63,74 @@ class Headers:
 
 
 class LimitedAtOnce:
-    """Refuses requests while too many are being answered, of their address or of all."""
+    """Refuses requests while too many are being answered, of their address, its network or all.
+
+    A form counts only once it has arrived as a whole, so whoever sends one without end takes nobody's place.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._of_one: Counter[str] = Counter()
+        self._total = 0
+        self._places: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        client = client_of(HTTPConnection(scope))[0]
-        if self._of_one[client] >= AT_ONCE_OF_ONE or self._of_one.total() >= AT_ONCE_MAX:
-            busy = PlainTextResponse(BUSY, 503, {"Retry-After": "10", "Connection": "close"})
-            await busy(scope, receive, send)
+        client = client_of(HTTPConnection(scope))
+        is_counted = False
+
+        async def arriving() -> Message:
+            nonlocal is_counted
+            message = await receive()
+            if not is_counted and message["type"] == "http.request" and not message.get("more_body"):
+                is_counted = self._take(client)
+                if not is_counted:
+                    raise HTTPException(503, BUSY, _COME_AGAIN)
+            return message
+
+        if scope["method"] != "POST" and not (is_counted := self._take(client)):
+            await PlainTextResponse(BUSY, 503, _COME_AGAIN)(scope, receive, send)
             return
-        self._of_one[client] += 1
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, arriving, send)
         finally:
-            self._of_one[client] -= 1
-            self._of_one += Counter()  # Forgets whom nothing is being answered for.
+            if is_counted:
+                self._give_back(client)
+
+    def _take(self, client: Client) -> bool:
+        if self._total >= AT_ONCE_MAX or any(self._places[p] >= most for p, most in zip(client, AT_ONCE, strict=False)):
+            return False
+        self._total += 1
+        self._places.update(client)
+        return True
+
+    def _give_back(self, client: Client) -> None:
+        self._total -= 1
+        self._places.subtract(client)
+        self._places += Counter()  # Forgets those for whom nothing is being answered.
 
 
-class LimitedLinks:
-    """Refuses requests to link pages above the budget of their address, and counts those that find nothing."""
+class LimitedRequests:
+    """Refuses requests above the budget of their address, and counts those for links that find nothing."""
 
-    def __init__(self, app: ASGIApp, *, limit: RateLimit) -> None:
+    def __init__(self, app: ASGIApp, *, links: RateLimit, others: RateLimit) -> None:
         self._app = app
-        self._limit = limit
+        self._links, self._others = links, others
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith(LINK_PATH):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         client = client_of(HTTPConnection(scope))
+        limit = self._links if scope["path"].startswith(LINK_PATH) else self._others
 
         async def heeded(message: Message) -> None:
-            if message["type"] == "http.response.start" and message["status"] == 404:
-                self._limit.failed(client)
+            if limit is self._links and message["type"] == "http.response.start" and message["status"] == 404:
+                limit.failed(client)
             await send(message)
 
-        if self._limit.allows(client):
+        if limit.allows(client):
             await self._app(scope, receive, heeded)
         else:
             await PlainTextResponse(TOO_MANY, 429, {"Retry-After": "60"})(scope, receive, send)
