@@ -5,7 +5,6 @@ Nothing is read on import. What staff edit from day to day (plans, locations) li
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import tomllib
@@ -26,6 +25,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from connector.addresses import is_this_machine, is_web_address
 from connector.clock import as_utc
 from connector.errors import DomainError
 from connector.files import NotAnOrdinaryFile, open_ordinary
@@ -70,6 +70,13 @@ class StripeSettings(_Section):
     timeout_seconds: float = Field(default=30, gt=0, le=80)
     success_url: str = "https://smilepass.com/thank-you"
     """Where Stripe's hosted page sends the patient afterwards; any static page."""
+
+    @field_validator("success_url")
+    @classmethod
+    def _page(cls, value: str) -> str:
+        if not is_web_address(value):
+            raise ValueError("give the address of a page, such as https://example.org/thank-you")
+        return value
 
     @property
     def webhook_secrets(self) -> list[str]:
@@ -129,7 +136,7 @@ class SmsSettings(_Section):
 
     @model_validator(mode="after")
     def _complete(self) -> SmsSettings:
-        if self.api_base and not (is_loopback(self.api_base) and _is_http(self.api_base)):
+        if self.api_base and not (is_web_address(self.api_base) and is_loopback(self.api_base)):
             raise ValueError("api_base must be empty or the http address of a sandbox on this machine")
         if self.backend != "outbox" and not (self.user and self.secret.get_secret_value()):
             raise ValueError("a provider needs user and secret")
@@ -151,10 +158,9 @@ class LinkSettings(_Section):
         if not value:
             return ""
         origin = value.rstrip("/")
-        parts = urlsplit(origin)
-        if not _is_http(origin) or not parts.hostname or parts.username or origin != f"{parts.scheme}://{parts.netloc}":
+        if not is_web_address(origin) or origin != "{0.scheme}://{0.netloc}".format(urlsplit(origin)):
             raise ValueError("give scheme and host only, such as https://pay.example.org")
-        if parts.scheme == "http" and not is_loopback(origin):
+        if origin.startswith("http:") and not is_loopback(origin):
             raise ValueError("use https, because whoever reads a link on its way can use it")
         return origin
 
@@ -276,13 +282,9 @@ def _configured() -> dict[str, Any]:
 def is_loopback(url: str) -> bool:
     """Whether the URL's host is this machine."""
     try:
-        host = urlsplit(url).hostname or ""
+        return is_this_machine(urlsplit(url).hostname or "")
     except ValueError:
         return False
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def load_settings(**overrides: object) -> Settings:
@@ -318,21 +320,12 @@ def _check_stripe(stripe: StripeSettings) -> None:
     """The key goes to Stripe or to this machine and nowhere else, and a live one never to a sandbox."""
     if stripe.api_base == STRIPE_API:
         return
-    if not is_loopback(stripe.api_base) or not _is_http(stripe.api_base):
+    if not is_web_address(stripe.api_base) or not is_loopback(stripe.api_base):
         raise DomainError(
             f"CONNECTOR_STRIPE__API_BASE must be {STRIPE_API} or the http address of a sandbox on this machine."
         )
     if "_live_" in stripe.secret_key.get_secret_value():
         raise DomainError("CONNECTOR_STRIPE__SECRET_KEY is a live key, which no sandbox may see: use a test key.")
-
-
-def _is_http(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and port != 0
 
 
 def _check_failpoint(settings: Settings) -> None:

@@ -151,6 +151,14 @@ def test_a_database_address_overrules_the_data_directory(monkeypatch: pytest.Mon
             "CONNECTOR_MAIL cannot be read: give each setting of the section a variable of its own",
         ),
         ("CONNECTOR_CLOCK__NOW", "2026-11-21T09:00:00", "An instant needs a time zone"),
+        ("CONNECTOR_LINKS__PUBLIC_URL", 'https://pay.example.org"', "links.public_url: give scheme and host only"),
+        ("CONNECTOR_LINKS__PUBLIC_URL", "https://pay.exam ple.org", "links.public_url: give scheme and host only"),
+        ("CONNECTOR_LINKS__PUBLIC_URL", "https://pay.example.org'", "links.public_url: give scheme and host only"),
+        ("CONNECTOR_STRIPE__SUCCESS_URL", "javascript:alert(1)", "stripe.success_url: give the address of a page"),
+        ("CONNECTOR_STRIPE__SUCCESS_URL", "", "stripe.success_url: give the address of a page"),
+        ("CONNECTOR_STRIPE__API_BASE", "http://127.0.0.1\\@example.org", "CONNECTOR_STRIPE__API_BASE must be"),
+        ("CONNECTOR_STRIPE__API_BASE", "http://127.0.0.1:8420\\", "CONNECTOR_STRIPE__API_BASE must be"),
+        ("CONNECTOR_SMS__API_BASE", "http://me@127.0.0.1:8420", "sms: api_base must be empty or the http address"),
     ],
 )
 def test_a_mistake_in_the_environment_is_named_without_its_value(

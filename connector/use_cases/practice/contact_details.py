@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+from connector.addresses import is_web_address
 from connector.billing.intake.card_numbers import without_card_number
 from connector.billing.intake.cells import FORMULA
 from connector.billing.intake.member_cells import BadCell, phone_number
@@ -86,12 +87,7 @@ def website(text: str) -> str:
     if not line:
         return ""
     address = line if "://" in line else f"https://{line}"
-    try:
-        parts = urlsplit(address)
-        host = parts.hostname or ""
-    except ValueError:
-        parts, host = urlsplit(""), ""
-    if parts.scheme not in ("http", "https") or "." not in host.strip(".") or parts.username or " " in address:
+    if not is_web_address(address) or "." not in (urlsplit(address).hostname or "").strip("."):
         raise DomainError("This is not the address of a website: write it like https://www.example.com.au.")
     return address
 
