@@ -30,7 +30,7 @@ from connector.simulation.in_process import InProcess
 
 KEY = "sk_test_simulation"
 STRIPE = "http://stripe.sandbox"
-OFFICE = "http://office.sandbox"
+OFFICE = "http://office"
 IN_MEMORY = Path(":memory:")
 PAGE = 100
 

@@ -139,6 +139,21 @@ def test_the_address_tells_the_mode(address: str, mode: Mode) -> None:
 
 
 @pytest.mark.parametrize(
+    "address",
+    [
+        "http://127.0.0.1:30222/api/v1",
+        "http://192.168.1.20:30223/api/v1",
+        "http://od.practice.local:30223/api/v1",
+        "http://[fd00::5]:30223/api/v1",
+        "https://practice.example.com/api/v1",
+    ],
+)
+def test_a_server_of_the_office_needs_no_https(address: str) -> None:
+    """Nor does this machine; another one on the internet is reached with it."""
+    assert OpenDentalSettings.parse({**SETTINGS, "base_url": address, "mode": "service"}).base_url == address
+
+
+@pytest.mark.parametrize(
     "changes",
     [
         {"base_url": "server:30223"},
@@ -149,6 +164,20 @@ def test_the_address_tells_the_mode(address: str, mode: Mode) -> None:
         {"base_url": "http://server:99999/api"},
         {"base_url": "http://[::1/api"},
         {"base_url": "http://api.opendental.com/api/v1"},
+        {"base_url": "http://practice.example.com:30223/api/v1"},
+        {"base_url": "http://203.0.114.9:30223/api/v1"},
+        {"base_url": "http://169.254.169.254/latest"},
+        {"base_url": "https://[fe80::1]/api"},
+        {"base_url": "http://[::ffff:169.254.169.254]/api"},
+        {"base_url": "http://0.0.0.0:8321/"},
+        {"base_url": "http://[::]:8321/"},
+        {"base_url": "http://metadata.google.internal/api"},
+        {"base_url": "http://METADATA./api"},
+        {"base_url": "https://100.100.100.200/api"},
+        {"base_url": "http://2130706433:30223/api"},
+        {"base_url": "http://server\\@other/api"},
+        {"base_url": "http://ser\tver/api"},
+        {"base_url": "http://server/a b"},
         {"mode": "cloud"},
         {"reversals": "sometimes"},
         {"customer_key": "two words"},

@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from ipaddress import ip_address
 from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 
+from connector.addresses import ip_of, is_near, is_this_machine, web_address
 from connector.errors import DomainError
 
 _LOCAL_PORT = 30222
 _VENDOR_DOMAIN = "opendental.com"
+_METADATA = frozenset(
+    {
+        *("metadata", "metadata.google.internal", "metadata.goog", "instance-data", "instance-data.ec2.internal"),
+        *("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254"),
+    }
+)
+"""Where clouds tell a machine its credentials, besides the link-local 169.254.169.254."""
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -61,7 +68,7 @@ class OpenDentalSettings:
         """Read what `check_settings` let through. Raises DomainError for malformed values."""
         address = _address(settings["base_url"])
         mode = _choice(Mode, "mode", settings.get("mode", "")) or _guessed_mode(address)
-        if mode is Mode.REMOTE and address.scheme != "https" and not _is_loopback(address.hostname or ""):
+        if mode is Mode.REMOTE and address.scheme != "https" and not is_this_machine(address.hostname or ""):
             raise DomainError("The setting 'base_url' must start with https:// in remote mode, to protect the keys.")
         return cls(
             base_url=address.geturl().rstrip("/"),
@@ -74,14 +81,35 @@ class OpenDentalSettings:
 
 
 def _address(text: str) -> SplitResult:
+    """The address, if the keys may be sent there. Raises DomainError."""
     try:
-        address = urlsplit(text.strip())
-        valid = address.scheme in ("http", "https") and bool(address.hostname) and address.port != 0
+        address = web_address(text.strip())
     except ValueError:
-        valid = False
-    if not valid or address.username or address.password or address.query or address.fragment:
+        address = urlsplit("")
+    host = (address.hostname or "").rstrip(".")
+    if not host or address.query or address.fragment:
         raise DomainError("The setting 'base_url' must be a plain address such as http://server:30223/api/v1.")
+    if _is_no_server(host):
+        raise DomainError("The setting 'base_url' names no server of a practice: copy the address from Open Dental.")
+    if address.scheme != "https" and not is_near(host):
+        raise DomainError(
+            "The setting 'base_url' must start with https:// for a server outside the office, to protect the keys."
+        )
     return address
+
+
+def _is_no_server(host: str) -> bool:
+    """Whether no practice system can be there: addresses that a network gives to itself, and a cloud to its services.
+
+    What answers there may hold secrets of this machine, and whoever sets up a location could read them.
+    """
+    number = ip_of(host)
+    if number is None:
+        return host in _METADATA or host.endswith(".metadata.google.internal")
+    if number.is_loopback:
+        return False
+    special = number.is_link_local or number.is_unspecified or number.is_multicast or number.is_reserved
+    return special or str(number) in _METADATA or str(number).startswith("0.")
 
 
 def _guessed_mode(address: SplitResult) -> Mode:
@@ -89,13 +117,6 @@ def _guessed_mode(address: SplitResult) -> Mode:
     if host == _VENDOR_DOMAIN or host.endswith(f".{_VENDOR_DOMAIN}"):
         return Mode.REMOTE
     return Mode.LOCAL if address.port == _LOCAL_PORT else Mode.SERVICE
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _choice(kind: type[Choice], name: str, text: str) -> Choice | None:
