@@ -15,6 +15,14 @@ from tests.support.patient_browser import WEBHOOK_SECRET, Browser, browsing
 from tests.support.practice import Practice
 
 PATH = "/stripe/webhook"
+EVENT = {
+    "id": "evt_1",
+    "object": "event",
+    "type": "payment_intent.succeeded",
+    "created": 1_788_217_200,
+    "livemode": False,
+    "data": {"object": {"id": "pi_1", "object": "payment_intent"}},
+}
 
 
 @pytest.fixture
@@ -105,3 +113,41 @@ def test_what_the_processor_did_not_sign_is_refused_and_leaves_no_trace(browser:
     assert browser.get(PATH).status_code == 405
     assert practice.all(InboxEvent) == []
     assert browser.news == []
+
+
+def each(name: str, *values: object) -> list[dict[str, object]]:
+    """A changed event for each of these values."""
+    return [{name: value} for value in values]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *each("id", 5, None, ["evt_a"], {}, "", "evt_", "pi_1", "evt_\0", "evt_\ud800", "evt_ä", "evt_" + "a" * 300),
+        *each("type", 5, None, [], {}, "", "a b", "\0", "a" * 300),
+        *each("created", "x", None, 10**25, -(10**12), float("nan"), []),
+        *each("data", None, [], {}, {"object": None}, {"object": []}),
+        *each("data", {"object": {"id": ["pi_1"]}}, {"object": {"id": "pi_\0"}}),
+    ],
+    ids=ascii,
+)
+def test_what_is_signed_but_malformed_is_refused_and_leaves_no_trace(
+    browser: Browser, changes: dict[str, object]
+) -> None:
+    """The sender reads that the request is not accepted, never that something went wrong here."""
+    payload = json.dumps({**EVENT, **changes}).encode()
+
+    answer = browser.http.post(PATH, content=payload, headers=signed(browser, payload))
+
+    assert (answer.status_code, answer.text) == (400, "This request is not accepted.")
+    assert browser.practice.all(InboxEvent) == []
+    assert browser.news == []
+
+
+def test_an_event_that_is_about_nothing_with_an_id_is_accepted(browser: Browser) -> None:
+    """Stripe tells of the balance like that, and would send it again and again."""
+    changes = {"type": "balance.available", "data": {"object": {"object": "balance"}}}
+    payload = json.dumps({**EVENT, **changes}).encode()
+
+    assert browser.http.post(PATH, content=payload, headers=signed(browser, payload)).status_code == 200
+    assert [row.type for row in browser.practice.all(InboxEvent)] == ["balance.available"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 import stripe
@@ -63,6 +64,10 @@ _MANDATE_ENDS = frozenset(
     }
 )
 """BECS failures after which the direct debit request is dead (Stripe: BECS failure codes)."""
+
+_EVENT_ID = re.compile(r"evt_[A-Za-z0-9_]{1,250}", re.ASCII)
+_EVENT_TYPE = re.compile(r"[a-z0-9_.]{1,255}", re.ASCII)
+_OBJECT_ID = re.compile(r"[A-Za-z0-9_]{1,255}", re.ASCII)
 
 _REFUSED_BY_PAYER = "payment_intent_authentication_failure"
 
@@ -126,9 +131,18 @@ def decline(processor_id: str, error: stripe.CardError) -> ChargeReport:
 
 
 def event(stripe_event: stripe.Event) -> ProcessorEvent:
-    kind = EVENT_KINDS.get(stripe_event.type, EventKind.OTHER)
-    object_id = str(stripe_event.data.object["id"])
-    return ProcessorEvent(stripe_event.id, kind, stripe_event.type, object_id, instant(stripe_event.created))
+    """Read an event of the feed or a webhook. Raises UnexpectedResponse for one that could not be kept as it is."""
+    event_id, event_type = _form(_EVENT_ID, stripe_event.id), _form(_EVENT_TYPE, stripe_event.type)
+    kind = EVENT_KINDS.get(event_type, EventKind.OTHER)
+    # What is not acted on may be about something without an id, e.g. the balance.
+    object_id = "" if kind is EventKind.OTHER else _form(_OBJECT_ID, stripe_event.data.object["id"])
+    return ProcessorEvent(event_id, kind, event_type, object_id, instant(stripe_event.created))
+
+
+def _form(pattern: re.Pattern[str], value: object) -> str:
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise UnexpectedResponse("Stripe returned an event whose ids or type are none: it is not kept.")
+    return value
 
 
 def _failed(
