@@ -15,6 +15,7 @@ from connector.billing.invoices import Invoice, InvoiceStatus
 from connector.cli.context import actor, find_location, opened
 from connector.cli.identifiers import INVOICE, MEMBER
 from connector.cli.output import dollars, json_option, print_json, print_table
+from connector.files import private_file
 from connector.use_cases.context import Context
 from connector.use_cases.invoices.invoice_document import invoice_document, invoice_number
 from connector.use_cases.invoices.list_invoices import InvoiceShown, list_invoices, show_invoice
@@ -123,6 +124,8 @@ def pdf(invoice_id: str, output: Path | None, as_json: bool) -> None:
         invoice, _ = find_invoice(session, invoice_id)
         content = render_pdf(invoice_document(session, invoice))
     file = output or Path(f"{invoice_number(invoice)}.pdf")
+    # An invoice names a patient, so it is for its owner alone; where another file was, its rights stay.
+    private_file(file)
     file.write_bytes(content)
     if as_json:
         print_json({"id": invoice.id, "file": str(file), "bytes": len(content)})
@@ -140,6 +143,7 @@ def html(invoice_id: str, output: Path | None) -> None:
     if output is None:
         click.echo(page, nl=False)
     else:
+        private_file(output)
         output.write_text(page, encoding="utf-8")
         click.echo(f"The invoice is in {output}.")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from connector.files import private_folder
+from connector.files import private_file, private_folder
 
 
 @click.group()
@@ -53,4 +53,5 @@ def open_dental(port: int, data: Path | None, patients: Path | None) -> None:
 def _state_file(chosen: Path | None, name: str) -> Path:
     file = chosen or Path("data") / name
     private_folder(file.parent)
+    private_file(file)
     return file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -123,6 +124,8 @@ def test_invoices_are_listed_shown_and_printed(practice: Practice, tmp_path: Pat
     assert pdf["bytes"] == (tmp_path / "invoice.pdf").stat().st_size
     assert page.out.startswith("<!")
     assert (file.code, (tmp_path / "invoice.html").read_text(encoding="utf-8")) == (0, page.out)
+    modes = {path.stat().st_mode & 0o777 for path in tmp_path.glob("invoice.*")}
+    assert modes == {0o600} or sys.platform == "win32"
     for verb in ("show", "pdf", "html", "cancel"):
         assert_refused(practice, "see `connector invoices list`", "invoices", verb, "LEURA-000009")
 

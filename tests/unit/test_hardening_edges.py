@@ -20,6 +20,7 @@ from connector.billing.members import MethodKind
 from connector.billing.processor import AuthorisedMethod
 from connector.billing.stripe import StripeProcessor
 from connector.billing.stripe.client import word
+from connector.cli.sandbox import _state_file
 from connector.database.engine import Database, DatabaseUnavailable
 from connector.database.lock import InstanceLock
 from connector.errors import DomainError, EdgeError, NotSent, OutcomeUnknown, Rejected, UnexpectedResponse
@@ -28,6 +29,7 @@ from connector.messaging.mailer import Mail, OutboxMailer
 from connector.money import Money
 from connector.pms_adapters.file_drop import client
 from connector.pms_adapters.transport import decode_json
+from connector.sandbox.stripe.store import Store
 from connector.settings import StripeSettings
 from connector.use_cases.containment import contained
 
@@ -185,6 +187,16 @@ def test_new_folders_and_the_database_belong_to_their_owner_alone(tmp_path: Path
     assert shown == owner_only(0o755, 0o700, 0o700, 0o700, 0o700)
     assert found.keys() >= {"connector.sqlite3", "connector.sqlite3-wal"}
     assert set(map(tuple, found.values())) == {tuple(owner_only(0o600))}
+
+
+def test_a_sandboxs_database_belongs_to_its_owner_alone(tmp_path: Path) -> None:
+    """Whoever tries the connector out may have loaded real people."""
+    file = _state_file(tmp_path / "sandbox.sqlite3", "stripe")
+
+    with closing(Store(file)):
+        found = rights(*tmp_path.iterdir())
+
+    assert set(found) == set(owner_only(0o600))
 
 
 def rights(*paths: Path) -> list[int]:
