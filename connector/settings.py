@@ -15,7 +15,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -30,6 +39,7 @@ from connector.clock import as_utc
 from connector.errors import DomainError
 from connector.files import NotAnOrdinaryFile, open_ordinary
 from connector.phrases import phrase
+from connector.plain_numbers import PARSING, plain
 
 STRIPE_API = "https://api.stripe.com"
 CONFIG_FILE = "connector.toml"
@@ -49,6 +59,12 @@ _FAILPOINT = re.compile(r"[a-z_.*]+(:[1-9][0-9]{0,8})?", re.ASCII)
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _plain(cls, value: object, info: ValidationInfo) -> object:
+        kind = PARSING.get(cls.model_fields[info.field_name or ""].annotation)
+        return plain(kind, value) if kind else value
 
 
 class DatabaseSettings(_Section):

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from connector.errors import DomainError
 from connector.phrases import phrase
+from connector.plain_numbers import DECIMAL, WHOLE
 
 
 class CatchUp(StrEnum):
@@ -62,12 +63,12 @@ class HouseholdPosting(StrEnum):
     HOLDER = "holder"
 
 
-Percent = Annotated[Decimal, Field(ge=0, le=100, decimal_places=2)]
-Days = Annotated[int, Field(ge=0, le=366)]
-LinkDays = Annotated[int, Field(ge=1, le=366)]
+Percent = Annotated[Decimal, DECIMAL, Field(ge=0, le=100, decimal_places=2)]
+Days = Annotated[int, WHOLE, Field(ge=0, le=366)]
+LinkDays = Annotated[int, WHOLE, Field(ge=1, le=366)]
 """A link that has ended on the day on which it is made is of use to nobody."""
-Hour = Annotated[int, Field(ge=0, le=24)]
-Cents = Annotated[int, Field(ge=0, le=99_999_999)]
+Hour = Annotated[int, WHOLE, Field(ge=0, le=24)]
+Cents = Annotated[int, WHOLE, Field(ge=0, le=99_999_999)]
 
 
 class BillingPolicy(BaseModel):
@@ -84,7 +85,7 @@ class BillingPolicy(BaseModel):
 
     dependent_discount_percent: Percent = Decimal(10)
     referral_discount_percent: Percent = Decimal(10)
-    referral_months: Annotated[int, Field(ge=1, le=120)] = 12
+    referral_months: Annotated[int, WHOLE, Field(ge=1, le=120)] = 12
 
     card_retry_days: tuple[Days, ...] = (3, 7, 14)
     becs_retry_days: tuple[Days, ...] = (5, 12)

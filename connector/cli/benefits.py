@@ -8,6 +8,8 @@ from datetime import datetime
 import click
 
 from connector.cli.context import actor, opened
+from connector.cli.counts import Count
+from connector.cli.dates import DAY
 from connector.cli.identifiers import MEMBER, USE
 from connector.cli.member_sheet import BENEFIT_COLUMNS, benefit_row
 from connector.cli.output import json_option, print_json, print_table
@@ -40,8 +42,8 @@ def show(member_id: str, as_json: bool) -> None:
 @benefits.command("use")
 @click.argument("member_id", type=MEMBER)
 @click.argument("code")
-@click.option("--quantity", default=1, show_default=True, type=click.IntRange(1, 99))
-@click.option("--on", type=click.DateTime(["%Y-%m-%d"]), help="Day of the visit; today by default.")
+@click.option("--quantity", default=1, show_default=True, type=Count(1, 99))
+@click.option("--on", type=DAY, help="Day of the visit; today by default.")
 @click.option("--override", is_flag=True, help="Record it although the plan does not include it then.")
 @json_option
 def use(member_id: str, code: str, quantity: int, on: datetime | None, override: bool, as_json: bool) -> None:

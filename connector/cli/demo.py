@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from connector.cli.counts import Count
 from connector.cli.output import console, fail, json_option, print_json
 from connector.cli.report import print_report
 from connector.sandbox.demo.show import Result, play
@@ -17,7 +18,7 @@ from connector.sandbox.demo.show import Result, play
 @click.option(
     "--exit", "leave", is_flag=True, help="End after the result. (It always ends until there are pages to serve.)"
 )
-@click.option("--members", default=1_000, show_default=True, type=click.IntRange(10, 1_600))
+@click.option("--members", default=1_000, show_default=True, type=Count(10, 1_600))
 @click.option(
     "--folder", default=Path("demo-data"), show_default=True, type=click.Path(file_okay=False, path_type=Path)
 )

@@ -7,6 +7,7 @@ from datetime import datetime
 import click
 
 from connector.cli.context import actor, opened
+from connector.cli.dates import BIRTHDAY
 from connector.cli.identifiers import MEMBER
 from connector.cli.output import json_option, print_json
 from connector.errors import DomainError
@@ -19,7 +20,7 @@ from connector.use_cases.patient_pages.manage_links import send_link
 @click.argument("member_id", type=MEMBER, metavar="MEMBER")
 @click.option("--given-name")
 @click.option("--family-name")
-@click.option("--born", type=click.DateTime(["%Y-%m-%d"]), help="Date of birth, e.g. 1980-12-31.")
+@click.option("--born", type=BIRTHDAY, help="Date of birth, e.g. 1980-12-31.")
 @click.option("--gender")
 @click.option("--email")
 @click.option("--phone", help="E.g. 0412 345 678.")

@@ -13,6 +13,8 @@ from connector.billing.documents.html import render_html
 from connector.billing.documents.pdf import render_pdf
 from connector.billing.invoices import Invoice, InvoiceStatus
 from connector.cli.context import actor, find_location, opened
+from connector.cli.counts import Count
+from connector.cli.dates import DAY
 from connector.cli.identifiers import INVOICE, MEMBER
 from connector.cli.output import dollars, json_option, print_json, print_table
 from connector.files import private_file
@@ -23,7 +25,6 @@ from connector.use_cases.invoices.release_invoice import cancel_invoice, find_in
 from connector.use_cases.members.list_members import names_of
 
 STATUSES = click.Choice([status.value for status in InvoiceStatus])
-DAY = click.DateTime(["%Y-%m-%d"])
 
 
 @click.group()
@@ -35,7 +36,7 @@ def invoices() -> None:
 @click.option("--location", "slug", required=True, help="Short name of the location.")
 @click.option("--status", "statuses", multiple=True, type=STATUSES, help="Only these.")
 @click.option("--member", "member_id", type=MEMBER, help="Only of this payer.")
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--limit", default=100, show_default=True, type=Count(1, 10_000))
 @json_option
 def list_all(slug: str, statuses: tuple[str, ...], member_id: str | None, limit: int, as_json: bool) -> None:
     """List invoices, the newest first."""

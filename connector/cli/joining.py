@@ -10,6 +10,7 @@ import click
 
 from connector.billing.agreements.schedule import Frequency
 from connector.cli.context import actor, open_if_ready, opened
+from connector.cli.dates import BIRTHDAY, DAY
 from connector.cli.filled import FILLED
 from connector.cli.identifiers import CONTRACT, MEMBER
 from connector.cli.output import json_option, print_json, visible
@@ -22,12 +23,11 @@ from connector.use_cases.members.refer_member import refer_member
 from connector.use_cases.plans.change_plan import change_plan, preview_change
 
 F = TypeVar("F", bound=Callable[..., Any])
-DAY = click.DateTime(["%Y-%m-%d"])
 
 _PERSON: tuple[Callable[[Any], Any], ...] = (
     click.option("--given-name", required=True),
     click.option("--family-name", required=True),
-    click.option("--born", type=DAY, help="Date of birth, e.g. 1980-12-31."),
+    click.option("--born", type=BIRTHDAY, help="Date of birth, e.g. 1980-12-31."),
     click.option("--email", default=""),
     click.option("--phone", default="", help="E.g. 0412 345 678."),
 )

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import click
 
 from connector.cli.context import actor, find_location, opened
+from connector.cli.counts import Count
 from connector.cli.identifiers import MEMBER
 from connector.cli.output import console, json_option, print_json, print_table, visible
 from connector.errors import DomainError, EdgeError
@@ -69,7 +70,7 @@ def _with_progress(work: Callable[[Callable[[int, int], None]], LinkReport]) -> 
 
 @links.command("list")
 @location_option
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--limit", default=100, show_default=True, type=Count(1, 10_000))
 @json_option
 def list_all(slug: str, limit: int, as_json: bool) -> None:
     """The review queue: members without a link, the one with the most money waiting first."""

@@ -15,6 +15,8 @@ from connector.billing.agreements.contracts import AgreementStatus
 from connector.billing.agreements.schedule import Frequency
 from connector.cli import editing, joining, leaving, member_sheet
 from connector.cli.context import find_location, location_of_member, opened
+from connector.cli.counts import Count
+from connector.cli.dates import DAY
 from connector.cli.identifiers import CONTRACT, MEMBER
 from connector.cli.output import console, dollars, json_option, print_json, print_table, visible
 from connector.errors import DomainError, EdgeError
@@ -52,7 +54,7 @@ for _command in (
 @members.command("list")
 @click.option("--location", "slug", required=True, help="Short name of the location.")
 @click.option("--status", type=click.Choice(STATUSES), help="Only those whose contract is in this state.")
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 100_000))
+@click.option("--limit", default=100, show_default=True, type=Count(1, 100_000))
 @json_option
 def list_all(slug: str, status: str | None, limit: int, as_json: bool) -> None:
     """List members with their contracts, and the patient whom each is linked to."""
@@ -65,7 +67,7 @@ def list_all(slug: str, status: str | None, limit: int, as_json: bool) -> None:
 @members.command("find")
 @click.argument("text")
 @click.option("--location", "slug", required=True, help="Short name of the location.")
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 100_000), help="People at most.")
+@click.option("--limit", default=100, show_default=True, type=Count(1, 100_000), help="People at most.")
 @json_option
 def find(text: str, slug: str, limit: int, as_json: bool) -> None:
     """Find people by TEXT: a part of the name, of the e-mail address or of the telephone number."""
@@ -101,9 +103,9 @@ def _print(title: str, lines: Sequence[MemberLine], more: int, as_json: bool) ->
 @members.command("payment-plan")
 @click.argument("member_id", type=MEMBER)
 @click.option("--total", required=True, help="Sum of all instalments, e.g. 1200.00.")
-@click.option("--instalments", required=True, type=click.IntRange(1, 260), help="How many.")
+@click.option("--instalments", required=True, type=Count(1, 260), help="How many.")
 @click.option("--frequency", type=FREQUENCIES, default="fortnightly", show_default=True)
-@click.option("--first-due", required=True, type=click.DateTime(["%Y-%m-%d"]), help="Date of the first one.")
+@click.option("--first-due", required=True, type=DAY, help="Date of the first one.")
 @json_option
 def payment_plan(
     member_id: str, total: str, instalments: int, frequency: str, first_due: datetime, as_json: bool

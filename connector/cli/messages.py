@@ -8,6 +8,7 @@ from datetime import date
 import click
 
 from connector.cli.context import actor, find_location, opened, senders
+from connector.cli.counts import Count
 from connector.cli.identifiers import MESSAGE
 from connector.cli.output import json_option, print_json, print_table, visible
 from connector.messaging.kinds import CHANNELS, Channel, MessageKind
@@ -55,7 +56,7 @@ def messages() -> None:
 @messages.command("list")
 @click.option("--location", "slug", required=True, help="Short name of the location.")
 @click.option("--state", type=click.Choice([state.value for state in MessageState]), help="Only these.")
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 100_000))
+@click.option("--limit", default=100, show_default=True, type=Count(1, 100_000))
 @json_option
 def list_all(slug: str, state: str | None, limit: int, as_json: bool) -> None:
     """List messages, the newest first: what they are about, and what became of them."""

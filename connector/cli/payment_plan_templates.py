@@ -7,6 +7,7 @@ import click
 from connector.billing.agreements.instalment_terms import FREQUENCIES
 from connector.billing.agreements.schedule import Frequency
 from connector.cli.context import actor, find_location, opened
+from connector.cli.counts import COUNT
 from connector.cli.output import dollars, json_option, print_json, print_table
 from connector.money import Money
 from connector.use_cases.payment_plans.payment_plan_templates import (
@@ -29,7 +30,7 @@ def template() -> None:
 @_LOCATION
 @click.option("--min", "smallest", required=True, help="Smallest total, e.g. 500.00.")
 @click.option("--max", "largest", required=True, help="Largest total, e.g. 15000.00.")
-@click.option("--months", required=True, multiple=True, type=int, help="A length; repeat it for each.")
+@click.option("--months", required=True, multiple=True, type=COUNT, help="A length; repeat it for each.")
 @click.option(
     "--frequency",
     "frequencies",
@@ -39,9 +40,13 @@ def template() -> None:
     type=click.Choice([frequency.value for frequency in FREQUENCIES]),
     help="Repeat it for each.",
 )
-@click.option("--deposit-percent", default=0, show_default=True, help="Part of the total that is due on acceptance.")
+@click.option(
+    "--deposit-percent", type=COUNT, default=0, show_default=True, help="Part of the total that is due on acceptance."
+)
 @click.option("--setup-fee", default="0", help="Due on acceptance, beside the total.")
-@click.option("--start-after-days", default=0, show_default=True, help="From acceptance to the first instalment.")
+@click.option(
+    "--start-after-days", type=COUNT, default=0, show_default=True, help="From acceptance to the first instalment."
+)
 @click.option("--only-for-members", is_flag=True, help="Only people with an active membership.")
 @click.option("--description", default="", help="At most 200 characters.")
 @json_option

@@ -11,6 +11,8 @@ from connector.billing.agreements.instalment_terms import FREQUENCIES, PlanOffer
 from connector.billing.agreements.payment_plans import PaymentPlan
 from connector.billing.agreements.schedule import Frequency
 from connector.cli.context import actor, find_location, location_of_member, opened
+from connector.cli.counts import COUNT
+from connector.cli.dates import DAY
 from connector.cli.filled import FILLED
 from connector.cli.identifiers import MEMBER, PAYMENT_PLAN
 from connector.cli.output import confirm, dollars, json_option, print_json, print_table
@@ -23,7 +25,6 @@ from connector.use_cases.payment_plans.end_payment_plan import archive_payment_p
 from connector.use_cases.payment_plans.list_payment_plans import list_payment_plans, show_payment_plan
 from connector.use_cases.payment_plans.pay_plan_early import pay_early, pay_off
 
-DAY = click.DateTime(["%Y-%m-%d"])
 FREQUENCY = click.Choice([frequency.value for frequency in FREQUENCIES])
 
 
@@ -39,8 +40,8 @@ payment_plans.add_command(template)
 @click.argument("member_id", type=MEMBER)
 @click.option("--total", required=True, help="Sum of deposit and instalments, e.g. 1200.00.")
 @click.option("--template", "template_name", help="Name of the template; without it the plan is personal.")
-@click.option("--months", type=int, help="Length of a plan from a template.")
-@click.option("--instalments", type=int, help="How many, of a personal plan.")
+@click.option("--months", type=COUNT, help="Length of a plan from a template.")
+@click.option("--instalments", type=COUNT, help="How many, of a personal plan.")
 @click.option("--frequency", type=FREQUENCY, default="monthly", show_default=True)
 @click.option("--first-due", type=DAY, help="Date of the first instalment of a personal plan.")
 @click.option("--deposit", type=FILLED, help="Part of the total that is due on acceptance of a personal plan.")
@@ -159,7 +160,7 @@ def show(plan_id: str, as_json: bool) -> None:
 
 @payment_plans.command("pay-early")
 @click.argument("plan_id", type=PAYMENT_PLAN)
-@click.option("--count", type=int, default=1, show_default=True, help="How many instalments.")
+@click.option("--count", type=COUNT, default=1, show_default=True, help="How many instalments.")
 @json_option
 def early(plan_id: str, count: int, as_json: bool) -> None:
     """Invoice the next instalments of PLAN_ID today; the next run collects them."""

@@ -9,6 +9,7 @@ import click
 
 from connector.billing.agreements.payment_requests import RequestStatus
 from connector.cli.context import actor, find_location, location_of_member, opened
+from connector.cli.dates import DAY
 from connector.cli.identifiers import MEMBER, PAYMENT_REQUEST
 from connector.cli.output import dollars, json_option, print_json, print_table
 from connector.money import Money
@@ -29,7 +30,7 @@ def payment_requests() -> None:
     "--due",
     "days",
     multiple=True,
-    type=click.DateTime(["%Y-%m-%d"]),
+    type=DAY,
     help="Due date of each amount in their order; without any, all are due today.",
 )
 @click.option("--description", default="", help="What it is for, on the invoice.")

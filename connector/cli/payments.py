@@ -9,6 +9,8 @@ import click
 
 from connector.billing.collecting.charges import RefundRequest, RefundState
 from connector.cli.context import actor, find_location, opened
+from connector.cli.counts import Count
+from connector.cli.dates import DAY
 from connector.cli.filled import FILLED
 from connector.cli.identifiers import INVOICE, MEMBER, PAYMENT
 from connector.cli.output import confirm, dollars, json_option, print_json, print_table
@@ -23,7 +25,6 @@ from connector.use_cases.returns.record_bounced import record_bounced
 from connector.use_cases.returns.refund_payment import refund_payment
 from connector.use_cases.returns.refundable import check_refund, find_payment
 
-DAY = click.DateTime(["%Y-%m-%d"])
 _SAID = {
     RefundState.REQUESTED: "is asked for; Stripe has not answered yet",
     RefundState.PENDING: "is on its way and takes some business days",
@@ -42,7 +43,7 @@ def payments() -> None:
 @click.option("--from", "start", type=DAY, default=None, help="First business date.")
 @click.option("--to", "end", type=DAY, default=None, help="Last business date.")
 @click.option("--member", "member_id", type=MEMBER, help="Only of this payer.")
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--limit", default=100, show_default=True, type=Count(1, 10_000))
 @json_option
 def list_all(
     slug: str, start: datetime | None, end: datetime | None, member_id: str | None, limit: int, as_json: bool

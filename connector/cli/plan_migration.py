@@ -10,6 +10,8 @@ import click
 
 from connector.billing.agreements.schedule import Frequency
 from connector.cli.context import actor, opened
+from connector.cli.counts import COUNT
+from connector.cli.dates import DAY
 from connector.cli.output import confirm, dollars, json_option, print_json, print_table, visible
 from connector.use_cases.plans.migrate_plan import Migration, Move, Standing, migrate_plan, preview_migration
 
@@ -22,8 +24,8 @@ def whom_and_when(command: F) -> F:
     """The options of `preview` and `migrate`, which must mean the same people."""
     for option in (
         click.option("--frequency", type=click.Choice([f.value for f in Frequency]), help="Only these contracts."),
-        click.option("--only-version", type=int, help="Only members who are on this version."),
-        click.option("--effective", type=click.DateTime(["%Y-%m-%d"]), help="First day; by default after the notice."),
+        click.option("--only-version", type=COUNT, help="Only members who are on this version."),
+        click.option("--effective", type=DAY, help="First day; by default after the notice."),
     ):
         command = option(command)
     return command

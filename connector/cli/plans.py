@@ -11,6 +11,7 @@ from connector.billing.agreements.schedule import Frequency
 from connector.billing.offers.plan_files import DOCUMENT_MAX, STARTERS, parse, starter, write
 from connector.billing.offers.plan_terms import PlanTerms
 from connector.cli.context import actor, find_location, opened
+from connector.cli.counts import Count
 from connector.cli.output import dollars, json_option, print_json, print_table, visible
 from connector.cli.plan_migration import location_option, migrate, preview
 from connector.errors import DomainError
@@ -72,7 +73,7 @@ def add(name: str, slug: str, file: Path | None, price: tuple[str, ...], closed:
 @plans.command("show")
 @click.argument("name")
 @location_option
-@click.option("--version", type=click.IntRange(min=1), help="An older version; by default the one that is offered.")
+@click.option("--version", type=Count(min=1), help="An older version; by default the one that is offered.")
 @click.option("--toml", is_flag=True, help="As the document that `edit` takes.")
 @json_option
 def show(name: str, slug: str, version: int | None, toml: bool, as_json: bool) -> None:

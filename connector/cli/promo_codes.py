@@ -11,6 +11,7 @@ import click
 from connector.billing.offers.plan_terms import decimal_text
 from connector.billing.prices.pricing import PromoScope, PromoTerms, percent_text
 from connector.cli.context import actor, find_location, opened
+from connector.cli.counts import COUNT
 from connector.cli.dates import DAY
 from connector.cli.output import json_option, print_json, print_table
 from connector.errors import DomainError
@@ -24,7 +25,6 @@ from connector.use_cases.plans.promo_codes import (
 )
 
 _PERCENT = re.compile(r"(-?[0-9]{1,9}(?:\.[0-9]{1,9})?)%?", re.ASCII)
-COUNT = click.IntRange(max=1_000_000)
 
 
 @click.group("promo-codes")

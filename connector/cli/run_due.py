@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from connector.cli.context import find_location, opened, senders
+from connector.cli.dates import DAY
 from connector.cli.filled import FILLED
 from connector.cli.output import dollars, json_option, print_json, print_table, visible
 from connector.errors import DomainError
@@ -25,7 +26,7 @@ from connector.use_cases.members.list_members import names_of
 @click.command()
 @click.option("--location", "slug", type=FILLED, help="Only this location.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be done; nothing is changed and nobody is asked.")
-@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="With --dry-run: the last day to show, else today.")
+@click.option("--until", type=DAY, help="With --dry-run: the last day to show, else today.")
 @click.option("--sweep", "sweeps", is_flag=True, help="First look through Stripe's lists for what its news missed.")
 @json_option
 def run_due(slug: str | None, dry_run: bool, until: datetime | None, sweeps: bool, as_json: bool) -> None:

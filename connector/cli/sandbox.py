@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from connector.cli.counts import Count
 from connector.files import private_file, private_folder
 
 
@@ -14,9 +15,7 @@ def sandbox() -> None:
     """Simulated outside systems on this machine."""
 
 
-port_option = click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="0 takes a free one."
-)
+port_option = click.option("--port", type=Count(0, 65535), default=0, show_default=True, help="0 takes a free one.")
 data_option = click.option(
     "--data", type=click.Path(dir_okay=False, path_type=Path), default=None, help="File that keeps its state."
 )

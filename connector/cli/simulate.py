@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from connector.cli.counts import Count
 from connector.cli.output import console, json_option, print_json
 from connector.simulation.faults import LEVELS
 from connector.simulation.simulate import CALM_DAYS, FIRST_DAY, Outcome, Wanted, shortest
@@ -13,9 +14,9 @@ from connector.simulation.simulate import simulate as play
 
 
 @click.command()
-@click.option("--days", default=60, show_default=True, type=click.IntRange(1, 3_660))
-@click.option("--members", default=200, show_default=True, type=click.IntRange(1, 2_000))
-@click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="The same seed makes the same run.")
+@click.option("--days", default=60, show_default=True, type=Count(1, 3_660))
+@click.option("--members", default=200, show_default=True, type=Count(1, 2_000))
+@click.option("--seed", default=1, show_default=True, type=Count(0), help="The same seed makes the same run.")
 @click.option("--faults", default="heavy", show_default=True, type=click.Choice(list(LEVELS)))
 @click.option("--pms", default="open_dental", show_default=True, type=click.Choice(["open_dental"]))
 @json_option

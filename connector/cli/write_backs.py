@@ -7,6 +7,7 @@ import sys
 import click
 
 from connector.cli.context import actor, find_location, opened
+from connector.cli.counts import Count
 from connector.cli.filled import FILLED
 from connector.cli.identifiers import WRITE_BACK
 from connector.cli.output import dollars, json_option, print_json, print_table, visible
@@ -34,7 +35,7 @@ def write_backs() -> None:
 @write_backs.command("list")
 @click.option("--location", "slug", required=True, help="Short name of the location.")
 @click.option("--state", multiple=True, type=STATES, help="Only these states; by default all that wait.")
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--limit", default=100, show_default=True, type=Count(1, 10_000))
 @json_option
 def list_all(slug: str, state: tuple[str, ...], limit: int, as_json: bool) -> None:
     """List write-backs, the oldest first, with the reason why each stands where it stands."""

@@ -169,7 +169,7 @@ CHOICE = ("--template", "Braces", "--total", "1200", "--months", "12")
         (("propose", "MEMBER", *PERSONAL, "--instalments", "261"), 1, "1 to 260 instalments, not 261"),
         (("propose", "MEMBER", *PERSONAL, "--instalments", "121"), 1, "more than ten years away"),
         (("propose", "MEMBER", *PERSONAL, "--first-due", "2026-08-31"), 1, "cannot lie in the past"),
-        (("propose", "MEMBER", *PERSONAL, "--first-due", "9999-12-31"), 1, "check the year of 9999-12-31"),
+        (("propose", "MEMBER", *PERSONAL, "--first-due", "9999-12-31"), 2, "from 2000 to 2199: check the year"),
         (("propose", "MEMBER", *PERSONAL, "--first-due", "15/09/2026"), 2, "does not match the format"),
         (("propose", "MEMBER", *PERSONAL, "--deposit", "1200"), 1, "The deposit must be less than the total"),
         (("accept", "pp_none"), 1, "no payment plan 'pp_none'"),

@@ -13,6 +13,8 @@ import pytest
 
 from connector.billing.invoices import Invoice, InvoiceStatus
 from connector.billing.members import Member
+from connector.cli.counts import Count
+from connector.cli.dates import PlainDay
 from connector.cli.main import cli
 from connector.use_cases.transfer.export_everything import export_everything
 from connector.use_cases.transfer.import_members import import_members
@@ -39,6 +41,55 @@ def test_a_person_who_cannot_be_invited_is_no_member_and_has_no_id(shop: Practic
     assert (done.code, done.out) == (1, "")
     assert done.err == "Error: No e-mail address is known for the invitation: give one with --email.\n"
     assert shop.all(Member) == []
+
+
+def options_of(group: click.Group) -> Iterator[click.Parameter]:
+    """Every option and argument of every command."""
+    for word in group.list_commands(click.Context(group)):
+        one = group.get_command(click.Context(group), word)
+        yield from options_of(one) if isinstance(one, click.Group) else one.params if one else ()
+
+
+def test_days_and_counts_are_typed_in_plain_digits_everywhere() -> None:
+    """No command has a type of its own for them, which would read the digits of other scripts and underscores."""
+    kinds = {type(option.type) for option in options_of(cli)}
+
+    loose = (click.DateTime, type(click.INT), type(click.FLOAT))
+    assert {kind for kind in kinds if issubclass(kind, loose) and not issubclass(kind, (PlainDay, Count))} == set()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("payment-requests", "add", "mem_1", "--amount", "5", "--due", "２０２６-10-01"),
+        ("members", "payment-plan", "mem_1", "--total", "9", "--instalments", "1_0", "--first-due", "2026-10-01"),
+        ("members", "payment-plan", "mem_1", "--total", "9", "--instalments", "３", "--first-due", "2026-10-01"),
+        ("members", "edit", "mem_1", "--born", "1980-12-٣١"),
+        ("promo-codes", "add", "A", *HERE, "--percent", "5", "--opens", "２０２６-10-01"),
+        ("promo-codes", "add", "A", *HERE, "--percent", "5", "--max-uses", "1_0"),
+        ("promo-codes", "add", "A", *HERE, "--percent", "5", "--periods", "+3"),
+        ("run-due", "--dry-run", "--until", "２０２６-10-01"),
+        ("platform-fees", "statement", "２０２６-08", *HERE),
+    ],
+)
+def test_what_is_typed_in_other_digits_is_wrong_usage(shop: Practice, words: tuple[str, ...]) -> None:
+    """The sentence shows how it is written; nothing is done."""
+    done = command(shop, *words)
+
+    assert (done.code, done.out) == (2, "")
+    assert "write it like" in done.err
+
+
+@pytest.mark.parametrize(
+    "pair",
+    ["cancel_notice_days=１０", "cancel_notice_days=1_0", "card_retry_days=3,７", "dependent_discount_percent=1_0"],
+)
+def test_a_billing_setting_is_typed_in_plain_digits(shop: Practice, pair: str) -> None:
+    """As every other number."""
+    done = command(shop, "locations", "set", "leura", pair)
+
+    assert (done.code, done.out) == (1, "")
+    assert "number" in done.err
 
 
 def commands_with_ids(group: click.Group, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -128,6 +128,9 @@ def test_a_database_address_overrules_the_data_directory(monkeypatch: pytest.Mon
         ("CONNECTOR_STRIPE__TIMEOUT_SECONDS", SECRET, "stripe.timeout_seconds must be a number."),
         ("CONNECTOR_STRIPE__TIMEOUT_SECONDS", "81", "stripe.timeout_seconds must be at most 80.0."),
         ("CONNECTOR_DAEMON__PORT", "65536", "daemon.port must be at most 65535."),
+        ("CONNECTOR_DAEMON__PORT", "8_321", "daemon.port must be a whole number."),
+        ("CONNECTOR_DAEMON__PORT", "８３２１", "daemon.port must be a whole number."),
+        ("CONNECTOR_STRIPE__TIMEOUT_SECONDS", "3_0", "stripe.timeout_seconds must be a number."),
         ("CONNECTOR_LOG__LEVEL", SECRET, "log.level must be one of 'debug', 'info', 'warning' or 'error'."),
         ("CONNECTOR_CLOCK__NOW", SECRET, "clock.now must be an instant like 2026-11-21T09:00:00+11:00."),
         (
