@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -10,6 +9,7 @@ import click
 from connector.billing.clinics import LocationStatus, all_locations
 from connector.billing.offers.plan_files import STARTERS
 from connector.cli import location_settings
+from connector.cli.asked import asked
 from connector.cli.context import find_location, open_if_ready, opened
 from connector.cli.output import fail, json_option, print_json, print_table, visible
 from connector.errors import DomainError, EdgeError
@@ -119,18 +119,8 @@ def _pair(text: str) -> tuple[str, str]:
         # The text is not shown: it may be a key whose name was forgotten.
         raise click.BadParameter("The setting has no value: write it as NAME=VALUE.", param_hint="--pms-setting")
     if value == "-":
-        return name, _asked(name)
+        return name, asked(name, "--pms-setting")
     return name, _content(name, Path(value[1:])) if value.startswith("@") else value
-
-
-def _asked(name: str) -> str:
-    """At a prompt that does not show it; what is no terminal is read, one line for each setting."""
-    if sys.stdin.isatty():
-        return str(click.prompt(visible(name), hide_input=True, err=True))
-    line = sys.stdin.readline(SETTING_MAX).strip()
-    if not line:
-        raise click.BadParameter(f"Nothing was given for {name!r}: type it, or pipe it in.", param_hint="--pms-setting")
-    return line
 
 
 def _content(name: str, file: Path) -> str:

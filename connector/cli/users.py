@@ -8,6 +8,7 @@ from dataclasses import asdict
 import click
 
 from connector.billing.staff import Role
+from connector.cli.asked import asked
 from connector.cli.context import actor, opened
 from connector.cli.filled import FILLED
 from connector.cli.identifiers import USER
@@ -89,12 +90,16 @@ def invite(user_id: str, as_json: bool) -> None:
 
 
 @users.command("accept")
-@click.argument("code")
+@click.argument("code", required=False)
 @json_option
-def accept(code: str, as_json: bool) -> None:
-    """Accept the invitation with that CODE."""
+def accept(code: str | None, as_json: bool) -> None:
+    """Accept the invitation with the CODE of the message; without CODE it is asked for, or read from a pipe.
+
+    Whoever else works on this computer may see what stands on a command line.
+    """
+    given = asked("code", "CODE") if code is None else code
     with opened() as context:
-        user_id = staff_users.accept_invitation(context, code)
+        user_id = staff_users.accept_invitation(context, given)
     _say(f"The user {user_id} is active.", {"id": user_id, "status": "active"}, as_json)
 
 
@@ -139,10 +144,10 @@ def enable(user_id: str, as_json: bool) -> None:
 
 
 def _show(invitation: Invitation, as_json: bool) -> None:
-    document = {"id": invitation.user_id, "code": invitation.code, "expires_at": invitation.expires_at.isoformat()}
+    """The code is not shown: the message carries one of its own, which replaces it."""
+    document = {"id": invitation.user_id, "queued": True, "expires_at": invitation.expires_at.isoformat()}
     said = (
-        f"The user {invitation.user_id} is invited by e-mail.\n"
-        f"Until a newer invitation replaces it, `connector users accept {invitation.code}` accepts this one, "
+        f"The user {invitation.user_id} is invited by e-mail. The code in it is for `connector users accept`, "
         f"at most until {invitation.expires_at:%d/%m/%Y}."
     )
     _say(said, document, as_json)

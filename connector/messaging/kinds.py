@@ -82,7 +82,7 @@ REQUIRED: dict[MessageKind, frozenset[str]] = {
 """The values of each kind, which must all be given, for every channel.
 
 given_name, practice  text: the recipient's given name; the practice's name as patients know it
-url                   text: where the next step is taken
+url                   text: where the next step is taken; of an invitation to work here the code that it takes
 person, plan          text: the given name of the person whose plan changes, or who joins; the name of the new plan
 number, hold_id       text: what staff and patient call the document; the hold's id
 amount, old_amount    Money: what this message is about; for notices to staff and paused plans, all that is open

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import cast
@@ -17,9 +18,11 @@ from connector.billing.clinics import Clinic, Location
 from connector.billing.links import LinkKind, SecureLink, find, mint
 from connector.billing.staff import Role, StaffStatus, StaffUser
 from connector.cli.main import cli
-from connector.clock import MovableClock
+from connector.clock import MovableClock, SystemClock
 from connector.errors import DomainError
 from connector.messaging.models import Message
+from connector.messaging.texts import mail
+from connector.use_cases.messages.message_values import values_of
 from connector.use_cases.practice.list_staff import StaffLine, list_staff
 from connector.use_cases.practice.set_up_location import add_location
 from connector.use_cases.practice.staff_permissions import FRONT_DESK, Action, may, works_at
@@ -326,28 +329,40 @@ def test_an_admin_works_at_every_location_of_the_clinic_and_at_no_other(book: Bo
         assert works_at(session, session.get_one(StaffUser, admin)) == {bondi}
 
 
+def sent_code(book: Book, user_id: str) -> str:
+    """What the message says that invites the user, once it is sent."""
+    with book.context.database.read() as session:
+        message = session.scalars(select(Message).where(Message.staff_user_id == user_id)).all()[-1]
+    # The commands go by the clock of this machine.
+    values = values_of(replace(book.context, clock=SystemClock()), message)
+    assert values is not None
+    text = mail("mia@practice.example", message.kind, values).text
+    assert "type `connector users accept` at a computer of the practice" in " ".join(text.split())
+    return str(values["url"])
+
+
 def test_the_team_is_managed_from_the_command_line(book: Book) -> None:
     """From the first invitation to the end, as a person and as a machine reads it."""
     address = book.context.database.url.render_as_string(hide_password=False)
     environment = {"CONNECTOR_DATABASE__URL": address}
 
-    def run(*words: str) -> str:
-        done = CliRunner().invoke(cli, ["users", *words], env=environment, catch_exceptions=False)
+    def run(*words: str, given: str = "") -> str:
+        done = CliRunner().invoke(cli, ["users", *words], env=environment, input=given, catch_exceptions=False)
         assert done.exit_code == 0, done.output
         return done.stdout
 
     names = ("--given-name", "Mia", "--family-name", "Okafor", "--email", "Mia@practice.example")
     made = json.loads(run("add", "--clinic", CLINIC, *names, "--role", "admin", "--json"))
     again = json.loads(run("invite", made["id"], "--json"))
-    assert (again["id"], again["code"] != made["code"]) == (made["id"], True)
-    assert made["id"] in run("accept", again["code"])
+    assert (again["id"], {*made}) == (made["id"], {"id", "queued", "expires_at"})
+    assert made["id"] in run("accept", given=f"{sent_code(book, made['id'])}\n")
     assert "ended: send one to the new" not in run("edit", made["id"], "--phone", "0400 000 000", "--location", "leura")
     (line,) = json.loads(run("list", "--clinic", CLINIC, "--json"))
     assert (line["email"], line["phone"], line["status"]) == ("mia@practice.example", "+61400000000", "active")
     assert "Mia Okafor" in run("list")
 
     other = json.loads(run("add", "--clinic", CLINIC, *names[:-1], "b@practice.example", "--role", "admin", "--json"))
-    run("accept", other["code"])
+    run("accept", sent_code(book, other["id"]))
     assert json.loads(run("disable", made["id"], "--json")) == {"id": made["id"], "status": "disabled"}
     assert "is active" in run("enable", made["id"])
     nothing = CliRunner().invoke(cli, ["users", "edit", made["id"]], env=environment)

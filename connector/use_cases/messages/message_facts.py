@@ -278,7 +278,7 @@ def _staff_invitation(asked: Asked) -> Found | None:
 
     def accept() -> str:
         with asked.context.database.unit_of_work() as session:
-            return f"connector users accept {invitation_code(session, user.id, asked.now)}"
+            return invitation_code(session, user.id, asked.now)
 
     ends = business_date(asked.now + INVITATION_LASTS, asked.location.zone)
     return {"given_name": user.given_name, "expires_on": ends}, accept
