@@ -19,7 +19,8 @@ from connector.messaging.models import Message
 from connector.use_cases.members.edit_member import edit_member
 from connector.use_cases.patient_pages.link_history import ACCEPTED, PAGE_OPENED
 from connector.use_cases.patient_pages.manage_links import list_links, revoke_link
-from connector.use_cases.plans.promo_codes import add_promo_code
+from connector.use_cases.patient_pages.promo_tries import OF_NO_USE, REFUSED, TOO_MANY, TRIES
+from connector.use_cases.plans.promo_codes import add_promo_code, end_promo_code
 from connector.use_cases.practice.location_settings import activate_location, pause_location
 from tests.support.patient_browser import Browser, browsing, field, text_of
 from tests.support.practice import Practice
@@ -151,6 +152,49 @@ def test_the_price_after_a_promo_code_has_ended_is_shown_and_agreed_to(browser: 
     ]
 
 
+def test_whoever_guesses_promo_codes_is_cut_off_and_learns_nothing(browser: Browser) -> None:
+    """After ten bad tries in a day no code is looked up, also not with a new link; the next day one is."""
+    practice = browser.practice
+    add_promo(browser)
+    contract_id = practice.enrol(None).contract_id
+    path = browser.path(contract_id)
+
+    bad = [browser.press(path, "preview", promo=f"GUESS{number}").text for number in range(TRIES - 1)]
+    bad.append(browser.sign(path, promo="GUESS").text)
+    cut_off = [browser.press(path, "preview", promo=code).text for code in ("GUESS", "SPRING")]
+    path = browser.path(contract_id)
+    cut_off.append(browser.sign(path, promo="SPRING").text)
+
+    assert all(OF_NO_USE in text_of(page) for page in bad)
+    assert all(TOO_MANY in text_of(page) and "$19.90" not in text_of(page) for page in cut_off)
+    assert [row.action for row in practice.all(Activity)].count(REFUSED) == TRIES
+    assert not [row for row in practice.all(Activity) if "GUESS" in str(row.detail)]
+    assert browser.sign(path).status_code == 303
+    practice.advance(days=1, minutes=1)
+    assert "Today you pay $19.90" in text_of(browser.press(path, "preview", promo="SPRING").text)
+
+
+def test_a_promo_code_that_cannot_be_used_is_told_like_one_that_there_is_not(browser: Browser) -> None:
+    """Ended, used up, not yet open, or never made."""
+    practice = browser.practice
+    day = practice.today + timedelta(days=1)
+    later = PromoTerms("LATER", amount_cents=1000, opens=day)
+    add_promo_code(browser.context, location_slug="leura", terms=later, actor=STAFF)
+    add_promo(browser, "ENDED")
+    end_promo_code(browser.context, location_slug="leura", code="ENDED", actor=STAFF)
+    add_promo(browser, "TAKEN", max_uses=1)
+    other = browser.path(practice.enrol(None).contract_id)
+    looked = browser.press(other, "preview", promo="TAKEN").text
+    assert browser.sign(other, promo="TAKEN", shown=field(looked, "shown")).status_code == 303
+    path = browser.path(practice.enrol(None).contract_id)
+
+    codes = ("LATER", "ENDED", "TAKEN", "NOSUCH")
+    pages = {browser.press(path, "preview", promo=code).text.replace(code, "") for code in codes}
+
+    assert len(pages) == 1
+    assert OF_NO_USE in text_of(pages.pop())
+
+
 def test_a_promo_code_that_was_used_up_meanwhile_changes_nothing(browser: Browser) -> None:
     """Two look at the last one; the second to agree hears one sentence, and may go on without it."""
     practice = browser.practice
@@ -164,7 +208,7 @@ def test_a_promo_code_that_was_used_up_meanwhile_changes_nothing(browser: Browse
     )
 
     assert first.status_code == 303
-    assert "This promo code is used up: continue without it." in text_of(second.text)
+    assert OF_NO_USE in text_of(second.text)
     assert "Today you pay $29.90" in text_of(second.text)
     assert len(practice.all(PromoRedemption)) == 1
     assert browser.sign(paths[1]).status_code == 303
@@ -179,7 +223,7 @@ def test_a_promo_code_that_was_used_up_meanwhile_changes_nothing(browser: Browse
         ({"phone": "1900 123 456"}, "is the number of a service"),
         ({"phone": "13 13 13"}, "is the number of a service"),
         ({"phone": "12345"}, "is the number of a service, or too short"),
-        ({"promo": "NOSUCH"}, "not known"),
+        ({"promo": "NOSUCH"}, OF_NO_USE),
         ({"plan": "plv_none:monthly"}, "not offered any more"),
         ({"plan": "::"}, "not offered any more"),
     ],
@@ -240,11 +284,11 @@ def test_a_number_that_was_mistyped_on_the_page_is_corrected_on_it(browser: Brow
 
 
 def test_a_number_that_staff_have_entered_since_is_theirs(browser: Browser) -> None:
-    """The link neither changes it nor loses it when it is revoked."""
+    """The next link neither changes it nor loses it when it is revoked."""
     person = browser.practice.enrol(None)
-    path = browser.path(person.contract_id)
-    browser.sign(path, phone="0491 570 159")
+    browser.sign(browser.path(person.contract_id), phone="0491 570 159")
     edit_member(browser.context, person.member_id, {"phone": "0491 570 156"}, actor=STAFF)
+    path = browser.path(person.contract_id)
 
     assert 'name="phone"' not in browser.get(path).text
     browser.sign(path, phone="0491 570 157")

@@ -27,6 +27,7 @@ from connector.ledger.write_back.models import Leg, WriteBack
 from connector.use_cases.books.report_day import report_day
 from connector.use_cases.books.verify_ledger import verify_ledger
 from connector.use_cases.patient_pages.pay_invoice import pay_invoice
+from connector.use_cases.patient_pages.promo_tries import OF_NO_USE
 from connector.use_cases.payment_plans.agree_payment_plan import propose_payment_plan
 from connector.use_cases.payment_plans.change_payment_plan import change_payday
 from connector.use_cases.payment_plans.pay_plan_early import pay_early, pay_off
@@ -214,7 +215,7 @@ def test_the_last_use_of_a_code_goes_to_one_of_two_who_sign_up_at_once(browser: 
 
     assert sorted(answer.status_code for answer in answers) == [200, 303]
     (refused,) = (answer for answer in answers if answer.status_code == 200)
-    assert "This promo code is used up: continue without it." in text_of(refused.text)
+    assert OF_NO_USE in text_of(refused.text)
     browser.give(browser.sign(paths[answers.index(refused)]))
     browser.give(next(answer for answer in answers if answer.status_code == 303))
     browser.hear()

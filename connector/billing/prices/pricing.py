@@ -250,16 +250,20 @@ def promo_applies(terms: PromoTerms, periods_since: int) -> bool:
     return periods_since >= 0 and (terms.periods is None or periods_since < terms.periods)
 
 
+class CodeOfNoUse(DomainError):
+    """A promo code that nobody can redeem now, or that there is not."""
+
+
 def redeemable(terms: PromoTerms | None, today: date, used: int, plan_id: str) -> None:
     """Check that a code (None: there is none such) can be redeemed now. Raises DomainError when it cannot."""
     if terms is None:
-        raise DomainError("This promo code is not known: check its spelling.")
+        raise CodeOfNoUse("This promo code is not known: check its spelling.")
     if terms.opens and today < terms.opens:
-        raise DomainError(f"This promo code cannot be used before {terms.opens:%d/%m/%Y}: try again then.")
+        raise CodeOfNoUse(f"This promo code cannot be used before {terms.opens:%d/%m/%Y}: try again then.")
     if terms.closes and today > terms.closes:
-        raise DomainError(f"This promo code ended on {terms.closes:%d/%m/%Y}: continue without it.")
+        raise CodeOfNoUse(f"This promo code ended on {terms.closes:%d/%m/%Y}: continue without it.")
     if terms.max_uses is not None and used >= terms.max_uses:
-        raise DomainError("This promo code is used up: continue without it.")
+        raise CodeOfNoUse("This promo code is used up: continue without it.")
     if terms.plan_ids and plan_id not in terms.plan_ids:
         raise DomainError("This promo code is not for the chosen plan: choose another plan or continue without it.")
 

@@ -17,10 +17,10 @@ from connector.billing.members import Member
 from connector.billing.offers.plans import MembershipPlan, PlanVersion, price_of
 from connector.billing.prices.discounts import PromoCode, PromoRedemption
 from connector.billing.prices.pricing import Position
-from connector.errors import DomainError
 from connector.messaging.sms import is_service_number
 from connector.use_cases.context import Context
 from connector.use_cases.patient_pages.link_history import ACCEPTED, gave_phone, remember_once
+from connector.use_cases.patient_pages.promo_tries import redeem_typed
 from connector.use_cases.patient_pages.refusals import PayerRefusal
 from connector.use_cases.patient_pages.show_signup import (
     Dues,
@@ -31,7 +31,6 @@ from connector.use_cases.patient_pages.show_signup import (
     promo_of,
     signup_page,
 )
-from connector.use_cases.plans.promo_codes import redeem
 from connector.use_cases.practice.location_settings import require_active
 
 
@@ -98,7 +97,7 @@ def choose(session: Session, location: Location, contract: Contract, form: Signu
         _choose_plan(session, location, contract, form.chosen, now)
         session.flush()
         if code := form.promo.strip():
-            _redeem(session, location, contract, code, now)
+            redeem_typed(session, location, contract, code, now)
         _check_promo(session, contract)
 
 
@@ -150,14 +149,6 @@ def _choose_plan(session: Session, location: Location, contract: Contract, chose
         version = session.get_one(PlanVersion, cover.plan_version_id)
         plan = session.get_one(MembershipPlan, version.plan_id)
         cover.price_cents = price_of(version.terms, plan.name, contract.frequency, contract.currency).cents
-
-
-def _redeem(session: Session, location: Location, contract: Contract, code: str, now: datetime) -> None:
-    try:
-        redeem(session, location, contract, code, now)
-    except DomainError as refusal:
-        # What is wrong with a code is said in words for whoever typed it.
-        raise PayerRefusal(str(refusal)) from None
 
 
 def _check_promo(session: Session, contract: Contract) -> None:

@@ -49,6 +49,7 @@ from connector.use_cases.patient_pages.link_subject import link_subject
 from connector.use_cases.patient_pages.open_link import OpenedLink, Page, Practice, open_link, page_of, usable_link
 from connector.use_cases.patient_pages.pay_invoice import Paid, PayOutcome, pay_invoice
 from connector.use_cases.patient_pages.pay_request import pay_request
+from connector.use_cases.patient_pages.promo_tries import WrongCode, count_try
 from connector.use_cases.patient_pages.refusals import NO_CARD, NO_METHOD, PayerRefusal, payer_words
 from connector.use_cases.patient_pages.show_invoice import InvoicePage
 from connector.use_cases.patient_pages.show_plan_change import ChangePage
@@ -160,6 +161,8 @@ def _signup_again(submit: _Submit, form: SignupForm, notice: str) -> Answer | No
                 session.rollback()
         except DomainError as refusal:
             notice = notice or payer_words(refusal, is_active=submit.practice.is_active)
+            if isinstance(refusal, WrongCode):
+                count_try(context, submit.link.subject_id)
         else:
             return Again(replace(submit.opened, page=page), notice, form)
     return None

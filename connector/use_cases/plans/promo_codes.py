@@ -24,7 +24,7 @@ from connector.billing.intake.cells import FORMULA
 from connector.billing.invoices import Invoice, InvoiceStatus
 from connector.billing.offers.plans import MembershipPlan, PlanVersion, plan_by_name
 from connector.billing.prices.discounts import PromoCode, PromoRedemption
-from connector.billing.prices.pricing import Position, PromoTerms, redeemable
+from connector.billing.prices.pricing import CodeOfNoUse, Position, PromoTerms, redeemable
 from connector.clock import business_date
 from connector.errors import DomainError
 from connector.use_cases.context import Context
@@ -164,7 +164,7 @@ def redeem(
     if redeemed is not None:
         raise DomainError("This membership has a promo code already, and only one counts: continue without this one.")
     if promo is not None and promo.ended_at is not None:
-        raise DomainError("This promo code has ended: continue without it.")
+        raise CodeOfNoUse("This promo code has ended: continue without it.")
     today = business_date(now, location.zone)
     try:
         with session.begin_nested():
