@@ -9,14 +9,16 @@ from sqlalchemy import ColumnElement, func, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from connector.billing.collecting.charges import Payment, Payout, ReturnedPayment, UndoneReturn
-from connector.billing.invoices import VOID, CreditNote, Invoice, InvoiceLine
+from connector.billing.invoices import VOID, CreditNote, Invoice
 from connector.billing.prices.platform_fees import PlatformFee
-from connector.database.sums import sum_of, summed
+from connector.billing.prices.shares import divide
+from connector.database.sums import summed
 from connector.ledger.accounts import Account
 from connector.ledger.journal import JournalEntry, Posting, balances, unbalanced
 from connector.ledger.recipes import Recipe
 from connector.ledger.write_back.models import Leg, WriteBack
 from connector.use_cases.context import Context
+from connector.use_cases.invoices.lines import lines_of
 
 
 @dataclass(frozen=True)
@@ -175,24 +177,29 @@ def _write_backs(session: Session, source: _Source, leg: Leg) -> Iterator[str]:
 
 def _due_in_ledgers(session: Session, source: _Source, source_id: str, cents: int) -> range:
     """What the write-backs of a record may come to. The fee that the patient paid is shared out to the cent."""
-    fee = _fee_charged_on(session, source_id)
+    payment = _payment_of(session, source_id)
+    # A payment of a part of an invoice carries its share of the fee, and no return of it can take more of that.
+    lines = lines_of(session, session.get_one(Invoice, payment.invoice_id))
+    _, fee = divide(lines, payment.amount_cents)
     if source.key is Payment.id:
         return range(cents - fee, cents - fee + 1)
-    moved = _moved(session, source_id)
+    moved = _moved(session, payment, source_id)
     return range(max(0, moved - fee), moved + 1)
 
 
-def _moved(session: Session, source_id: str) -> int:
+def _payment_of(session: Session, source_id: str) -> Payment:
+    """The payment itself, or that of its return, or of what undid that: ids of different tables are never the same."""
+    undone = select(UndoneReturn.returned_payment_id).where(UndoneReturn.id == source_id)
+    returned = ReturnedPayment.id.in_(undone) | (ReturnedPayment.id == source_id)
+    of_return = Payment.id.in_(select(ReturnedPayment.payment_id).where(returned))
+    return session.scalars(select(Payment).where(of_return | (Payment.id == source_id))).one()
+
+
+def _moved(session: Session, payment: Payment, source_id: str) -> int:
     """How much a return took of what its payment could still give then, or how much came back of that when undone.
 
     What was given back beyond that stands in no ledger: the day's report names it.
     """
-    undone_here = select(UndoneReturn.returned_payment_id).where(UndoneReturn.id == source_id)
-    payment = session.scalars(
-        select(Payment)
-        .join(ReturnedPayment, ReturnedPayment.payment_id == Payment.id)
-        .where((ReturnedPayment.id == source_id) | ReturnedPayment.id.in_(undone_here))
-    ).one()
     returns = session.scalars(select(ReturnedPayment).where(ReturnedPayment.payment_id == payment.id)).all()
     undone = session.scalars(
         select(UndoneReturn).where(UndoneReturn.returned_payment_id.in_([row.id for row in returns]))
@@ -211,15 +218,3 @@ def _moved(session: Session, source_id: str) -> int:
             moved[row.id] = min(moved[row.returned_payment_id], max(0, kept - left))
             left += moved[row.id]
     return moved[source_id]
-
-
-def _fee_charged_on(session: Session, source_id: str) -> int:
-    """The platform fee that the patient paid on the invoice: it stands in no ledger of the practice system.
-
-    Of a payment, of its return, or of what undid that: ids of different tables are never the same.
-    """
-    undone = select(UndoneReturn.returned_payment_id).where(UndoneReturn.id == source_id)
-    returned = ReturnedPayment.id.in_(undone) | (ReturnedPayment.id == source_id)
-    payment = Payment.id.in_(select(ReturnedPayment.payment_id).where(returned)) | (Payment.id == source_id)
-    of_payment = InvoiceLine.invoice_id.in_(select(Payment.invoice_id).where(payment))
-    return sum_of(session, InvoiceLine.amount_cents, of_payment, InvoiceLine.member_id.is_(None))
