@@ -36,12 +36,15 @@ from connector.sandbox.stripe.world import ACCOUNT_ID
 from connector.settings import StripeSettings, load_settings
 from connector.use_cases.books.verify_ledger import verify_ledger
 from connector.use_cases.collection.read_news import read_news
+from connector.use_cases.collection.record_desk_payment import DeskMethod, record_desk_payment
 from connector.use_cases.collection.run_due import run_due
 from connector.use_cases.context import Context
 from connector.use_cases.invoices.platform_fees import application_fee_cents, category_of, with_platform_fee
+from connector.use_cases.patient_pages.pay_invoice import pay_invoice
 from connector.use_cases.practice.fee_statements import list_fee_months, make_fee_statement
 from connector.use_cases.requests.hold_payment import authorise_hold
 from connector.use_cases.requests.settle_hold import capture_hold
+from connector.use_cases.returns.refund_payment import refund_payment
 from tests.support.platform_fees import HALVES, ask, balance, book, on_tier, paid
 from tests.support.practice import KEY, Practice
 from tests.support.requests import hold_for, method_of
@@ -170,6 +173,70 @@ def test_the_fee_of_a_hold_is_of_what_is_captured(
     assert charge["application_fee_amount"] == (None if at_dashboard else 200)
     assert fee.collection is (FeeCollection.STATEMENT if at_dashboard else FeeCollection.APPLICATION_FEE)
     assert verify_ledger(practice.context).faults == []
+
+
+def disputed(practice: Practice, cents: int) -> Invoice:
+    """The only invoice, of whose payment the bank has fetched so much back."""
+    practice.work()
+    practice.settle()
+    (payment,) = practice.all(Payment)
+    practice.advance(minutes=1)
+    practice.stripe.post("disputes", charge=payment.processor_charge_id, amount=cents)
+    practice.work()
+    practice.settle()
+    (invoice,) = practice.all(Invoice)
+    return invoice
+
+
+@pytest.mark.parametrize("bearer", ["practice", "patient"])
+@pytest.mark.parametrize("left", [1_000, 60])
+def test_of_what_is_left_of_an_invoice_stripe_keeps_the_fee_of_that(
+    practice: Practice, platform: PaymentProcessor, bearer: str, left: int
+) -> None:
+    """A dispute over a part is paid by link: the platform gets its percentage of that, also where the whole is more."""
+    tier = Tier(name="Five", membership_percent=Decimal(5), other_percent=Decimal(5))
+    on_tier(practice, tier, processor=platform, fee_bearer=bearer)
+    practice.enrol()
+    invoice = disputed(practice, left)
+
+    pay_invoice(practice.context, invoice.id, "https://practice.example/back")
+    practice.work()
+
+    share = left * 5 // 100 if bearer == "practice" else round(left * 150 / 3_140)
+    assert [row["application_fee_amount"] for row in practice.stripe_charges()] == [150, share]
+    assert [row.amount_cents for row in practice.all(PlatformFee)] == [150, share]
+    assert verify_ledger(practice.context).faults == []
+
+
+@pytest.mark.parametrize("by_link", [True, False])
+@pytest.mark.parametrize("given_back", [0, 1_000])
+def test_a_payment_of_a_part_carries_its_share_of_the_fee_that_the_patient_bears(
+    practice: Practice, by_link: bool, given_back: int
+) -> None:
+    """The book is in order after a refund, a dispute, a payment of what is left, and a refund of a part of that."""
+    on_tier(practice, fee_bearer="patient")
+    practice.paid()
+    (first,) = practice.all(Payment)
+    if given_back:
+        refund_payment(practice.context, first.id, Money(given_back, "aud"), "", ACTOR)
+        practice.work()
+    invoice = disputed(practice, 1_500)
+
+    if by_link:
+        pay_invoice(practice.context, invoice.id, "https://practice.example/back")
+    else:
+        record_desk_payment(practice.context, invoice.id, DeskMethod.CASH, practice.today, ACTOR)
+    practice.work()
+    practice.settle()
+    (second,) = (row for row in practice.all(Payment) if row.id != first.id)
+    (entry,) = (row for row in practice.all(WriteBack) if row.source_id == second.id)
+    before = verify_ledger(practice.context).faults
+    if by_link:
+        refund_payment(practice.context, second.id, Money(700, "aud"), "", ACTOR)
+        practice.work()
+
+    assert (second.amount_cents, entry.amount_cents) == (1_500, 1_500 - round(1_500 * 52 / 3_042))
+    assert before == verify_ledger(practice.context).faults == []
 
 
 def test_every_fee_has_its_entry_and_every_entry_its_fee(practice: Practice) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from decimal import Decimal
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from connector import ids
 from connector.billing.agreements.payment_requests import InstantPayment, RequestStatus
@@ -24,7 +24,7 @@ from connector.ledger.journal import balances
 from connector.money import Money
 from connector.use_cases.collection.plan_attempts import FirstTry, payers, plan_first
 from connector.use_cases.invoices.issue import Draft, issue
-from connector.use_cases.invoices.platform_fees import application_fees, book_platform_fee, with_platform_fee
+from connector.use_cases.invoices.platform_fees import application_fee_of, book_platform_fee, with_platform_fee
 from tests.support.practice import Enrolled, Practice
 
 HALVES = Tier(name="Halves", membership_percent=Decimal("1.75"), other_percent=Decimal("2.5"))
@@ -67,8 +67,8 @@ def ask(practice: Practice, person: Enrolled, cents: int) -> str:
         (issued,) = issue(session, location, [draft], now)
         payer = payers(session, [person.member_id])[person.member_id]
         plan_first(session, location, [FirstTry(issued.id, draft.total, payer.method_id, practice.today)], now)
-        kept = application_fees(session, context, location, [issued.id])[issued.id]
-        session.execute(update(Charge).where(Charge.invoice_id == issued.id).values(application_fee_cents=kept))
+        charge = session.scalars(select(Charge).where(Charge.invoice_id == issued.id)).one()
+        kept = charge.application_fee_cents = application_fee_of(session, context, location, charge)
     if kept:
         _prepare_with_fee(practice, issued.id, Money(kept, "aud"))
     return issued.id

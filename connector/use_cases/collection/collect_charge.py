@@ -27,7 +27,7 @@ from connector.use_cases.collection.plan_attempts import withdraw
 from connector.use_cases.collection.put_off import ASK_AGAIN_AFTER, comes_now, day_is_open
 from connector.use_cases.collection.settle_charge import of_earlier_attempt, settle_charge
 from connector.use_cases.context import Context
-from connector.use_cases.invoices.platform_fees import application_fees, tier_of
+from connector.use_cases.invoices.platform_fees import application_fee_of, tier_of
 
 log = structlog.get_logger()
 
@@ -156,8 +156,7 @@ def _payment_object(context: Context, work: _Work) -> str:
         raise InvariantBroken(f"The member {work.member.id} has a payment method but is unknown at Stripe.")
     if context.fee_kept_by_stripe and not charge.application_fee_cents:
         with context.database.unit_of_work() as session:
-            fees = application_fees(session, context, work.location, [charge.invoice_id])
-            charge.application_fee_cents = fees[charge.invoice_id]
+            charge.application_fee_cents = application_fee_of(session, context, work.location, charge)
             fee_column = {"application_fee_cents": charge.application_fee_cents}
             session.execute(update(Charge).where(Charge.id == charge.id).values(**fee_column))
     fee = Money(charge.application_fee_cents, charge.currency)

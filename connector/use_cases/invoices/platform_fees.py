@@ -6,7 +6,7 @@ The rates of the day of settlement count only where neither is known.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
 from sqlalchemy import func, select
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from connector.billing.clinics import Location
 from connector.billing.collecting.charges import Charge, Payment
-from connector.billing.invoices import Invoice, InvoiceKind, InvoiceLine
+from connector.billing.invoices import Invoice, InvoiceKind
 from connector.billing.members import MethodKind
 from connector.billing.policy import FeeBearer
 from connector.billing.prices.platform_fee import FeeCategory, Tier, effective_bearer, fee, tier_named, with_fee
@@ -69,7 +69,7 @@ def with_platform_fee(
 def application_fee_cents(
     context: Context, location: Location, kind: InvoiceKind, amount: Money, on_top: Money | None = None
 ) -> int:
-    """What Stripe is to keep of a charge for the platform: 0 where none is configured, and never the whole amount.
+    """Cents of a charge that Stripe is to keep for the platform: 0 where none is configured, and never all of it.
 
     `on_top`: the fee that the amount contains, where the patient bears it. Stripe takes less than the amount only
     (Stripe: application_fee_amount). Raises DomainError as above.
@@ -77,28 +77,20 @@ def application_fee_cents(
     tier = tier_of(context.tiers, location)
     if not context.fee_kept_by_stripe:
         return 0
-    wanted = on_top or fee(tier, category_of(kind), amount).amount
+    wanted = fee(tier, category_of(kind), amount).amount if on_top is None else on_top
     return max(0, min(wanted.cents, amount.cents - 1))
 
 
-def application_fees(
-    session: Session, context: Context, location: Location, invoice_ids: Collection[str]
-) -> dict[str, int]:
-    """The same in cents for each of these invoices, with what their lines say; for a whole batch of charges."""
-    if not context.fee_kept_by_stripe:
-        return dict.fromkeys(invoice_ids, 0)
-    on_top = dict(
-        session.execute(
-            select(InvoiceLine.invoice_id, InvoiceLine.amount_cents).where(
-                InvoiceLine.invoice_id.in_(invoice_ids), InvoiceLine.kind == LineKind.PLATFORM_FEE
-            )
-        ).all()
-    )
-    query = select(Invoice.id, Invoice.kind, Invoice.amount_cents, Invoice.currency).where(Invoice.id.in_(invoice_ids))
-    return {
-        key: application_fee_cents(context, location, kind, Money(cents, currency), Money(on_top.get(key, 0), currency))
-        for key, kind, cents, currency in session.execute(query)
-    }
+def application_fee_of(session: Session, context: Context, location: Location, charge: Charge) -> int:
+    """The same for the charge of an invoice: of what is charged, or its share of the fee that the patient bears.
+
+    What is charged of an invoice after a dispute over a part is less than the invoice.
+    """
+    invoice = session.get_one(Invoice, charge.invoice_id)
+    lines = lines_of(session, invoice)
+    borne = any(line.kind is LineKind.PLATFORM_FEE for line in lines)
+    on_top = Money(divide(lines, charge.amount_cents)[1], charge.currency) if borne else None
+    return application_fee_cents(context, location, invoice.kind, charge.amount, on_top)
 
 
 def book_platform_fee(
