@@ -146,7 +146,7 @@ def test_the_price_after_a_promo_code_has_ended_is_shown_and_agreed_to(browser: 
     browser.sign(path, promo="SUMMER", shown=field(preview.text, "shown"))
 
     accepted = [row.detail for row in browser.practice.all(Activity) if row.action == ACCEPTED]
-    assert "When the promo code has ended, from 01/12/2026 $29.90" in text_of(preview.text)
+    assert "And each month from 01/12/2026 $29.90" in text_of(preview.text)
     assert [(row["first_cents"], row["later_cents"], row["afterwards_cents"]) for row in accepted] == [
         (2_490, 2_490, 2_990)
     ]

@@ -15,7 +15,6 @@ from sqlalchemy.orm import Session
 from connector.billing.agreements.contracts import BILLABLE, Contract, Cover
 from connector.billing.clinics import Location
 from connector.billing.invoices import InvoiceKind
-from connector.billing.offers.plan_changes import PlanChange, PlanChangeStatus
 from connector.billing.offers.plan_terms import TaxCode
 from connector.billing.offers.plans import MembershipPlan, PlanVersion
 from connector.billing.policy import BillingPolicy
@@ -32,20 +31,22 @@ from connector.billing.prices.pricing import (
 )
 from connector.money import Money
 from connector.use_cases.invoices.platform_fees import with_platform_fee
-from connector.use_cases.plans.apply_plan_changes import takes_effect
-
-Accepted = dict[str, tuple[int, PlanChange]]
-"""Accepted changes that have not taken effect yet, by cover, each with the first period that it counts for."""
+from connector.use_cases.plans.apply_plan_changes import accepted_changes
 
 
 class Prices:
-    """What pricing needs of a batch of contracts, read with a query for each kind of thing."""
+    """What pricing needs of a batch of contracts, read with a query for each kind of thing.
 
-    def __init__(self, session: Session, location: Location, contract_ids: Sequence[str]) -> None:
+    `begins`: the day from which one counts that is to be signed.
+    """
+
+    def __init__(
+        self, session: Session, location: Location, contract_ids: Sequence[str], begins: date | None = None
+    ) -> None:
         self._location = location
         self._policy: BillingPolicy = location.policy
         self._covers = _covers(session, contract_ids)
-        self._changes = _accepted_changes(session, contract_ids)
+        self._changes = accepted_changes(session, contract_ids, begins)
         versions = {cover.plan_version_id for covers in self._covers.values() for cover in covers}
         self._plans = _plans(session, versions | {change.plan_version_id for _, change in self._changes.values()})
         self._referrals = _referrals(session, contract_ids)
@@ -101,12 +102,13 @@ class Prices:
             plan_id=plan_id,
         )
 
-    def promo_ends(self, contract: Contract) -> int | None:
-        """The first period without the promo code that was entered; None without one, or when it lasts for good."""
-        if contract.id not in self._promos:
-            return None
-        redemption, code = self._promos[contract.id]
-        return None if code.periods is None else redemption.from_period + code.periods
+    def settled_from(self, contract: Contract) -> int:
+        """The first period without a promo code that ends some day, and with every change of plan that was accepted."""
+        periods = [0, *(self._changes[c.id][0] for c in self._covers[contract.id] if c.id in self._changes)]
+        if contract.id in self._promos:
+            redemption, code = self._promos[contract.id]
+            periods.append(0 if code.periods is None else redemption.from_period + code.periods)
+        return max(periods)
 
     def _promo(self, contract: Contract, period: int) -> Promo | None:
         if contract.id not in self._promos:
@@ -125,21 +127,6 @@ def _covers(session: Session, contract_ids: Sequence[str]) -> defaultdict[str, l
     for covers in found.values():
         covers.sort(key=lambda cover: cover.position is not Position.HOLDER)
     return found
-
-
-def _accepted_changes(session: Session, contract_ids: Sequence[str]) -> Accepted:
-    """Of contracts that run; one that is still to be signed says its terms itself."""
-    query = (
-        select(PlanChange, Cover, Contract)
-        .join(Cover, Cover.id == PlanChange.cover_id)
-        .join(Contract, Contract.id == Cover.contract_id)
-        .where(Contract.id.in_(contract_ids), Contract.anchor.is_not(None), Contract.next_due.is_not(None))
-        .where(PlanChange.status == PlanChangeStatus.ACCEPTED)
-    )
-    return {
-        cover.id: (takes_effect(contract, cover, change)[0], change)
-        for change, cover, contract in session.execute(query)
-    }
 
 
 def _plans(session: Session, version_ids: set[str]) -> dict[str, tuple[str, str, TaxCode]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from sqlalchemy.orm import Session
@@ -12,6 +13,7 @@ from connector.billing.agreements.contracts import AgreementStatus, Contract, Co
 from connector.billing.agreements.schedule import first_due_from
 from connector.billing.clinics import Location
 from connector.billing.members import Member
+from connector.billing.offers.plan_changes import PlanChange, PlanChangeStatus
 from connector.billing.offers.plans import MembershipPlan, PlanVersion
 from connector.billing.prices.pricing import Position
 from connector.clock import business_date
@@ -21,6 +23,7 @@ from connector.use_cases.members.draft_contract import draft_contract, draft_cov
 from connector.use_cases.members.memberships import NOT_BEGUN, contract_for, dependent_cover, require
 from connector.use_cases.members.new_person import reach
 from connector.use_cases.patient_pages.revoke_links import Contact
+from connector.use_cases.plans.apply_plan_changes import accepted_changes
 from connector.use_cases.plans.decide_plan_change import withdraw_open_change
 
 _MAY_LEAVE = tuple(status for status in AgreementStatus if status is not AgreementStatus.CANCELLED)
@@ -72,38 +75,84 @@ def found_household(
     """A pending contract of these dependents, the first of whom is its holder; they end on the old one by its start.
 
     Plans, prices and starts are carried over, so waiting times and benefit years go on; a set-up fee that was charged,
-    or is owed there, is not charged again. Raises DomainError when the new holder cannot be invited.
+    or is owed there, is not charged again. So is a change of plan that was accepted: until they end there its periods
+    are billed as agreed. Raises DomainError when the new holder cannot be invited.
     """
     begun = old.status not in NOT_BEGUN
     end_period = old.next_period
     if begun and old.anchor and start:
         end_period = max(end_period, first_due_from(old.anchor, old.frequency, start)[0])
+    accepted = accepted_changes(session, [old.id])
+    moves = [_Move(cover, end_period, *accepted.get(cover.id, (0, None))) for cover in covers]
     # Who moves has been a member before: nothing is charged before the start, and the first charge begins nothing.
-    adopted = old.adopted or begun
+    contract, moved = _draft(session, location, old, moves, now, start=start, adopted=old.adopted or begun)
     # A pause is not billed: a fee that would come with one of its periods is still to come.
     billed_until = old.next_period if old.status is AgreementStatus.SUSPENDED else end_period
-    holder = covers[0]
-    contract, cover = draft_contract(
-        location, holder.member_id, _offer(session, holder), old.frequency, now, start=start, adopted=adopted
-    )
-    moved = [
-        cover,
-        *(draft_cover(contract, c.member_id, Position.DEPENDENT, _offer(session, c), now) for c in covers[1:]),
-    ]
     for fresh, before in zip(moved, covers, strict=True):
-        fresh.price_cents, fresh.starts_on = before.price_cents, before.starts_on
+        fresh.starts_on = before.starts_on
         fresh.setup_fee_cents = before.setup_fee_cents if before.from_period >= billed_until else 0
     session.add(contract)
     session.flush()
     session.add_all(moved)
+    session.flush()
+    for move, fresh in zip(moves, moved, strict=True):
+        move.take_along(fresh)
     _end_covers(session, covers, end_period, now, actor)
-    member = session.get_one(Member, holder.member_id)
+    member = session.get_one(Member, contract.member_id)
     queue_invitation(session, location, contract, member, "promoted", now)
     detail = {"member_id": member.id, "from_contract_id": old.id}
     remember(session, contract.id, "Membership Created", now, location_id=location.id, actor=actor, **detail)
     detail = {"member_id": member.id, "to_contract_id": contract.id}
     remember(session, old.id, "Dependent Promoted", now, location_id=location.id, actor=actor, **detail)
     return contract
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """One person who goes on elsewhere, with a change of plan that was accepted and has not taken effect."""
+
+    cover: Cover
+    end_period: int
+    """The first period that is billed there."""
+    begins: int
+    change: PlanChange | None
+
+    @property
+    def signed(self) -> Cover | PlanChange:
+        """What says the plan and the price of the first period there."""
+        return self.change if self.change and self.begins <= self.end_period else self.cover
+
+    def take_along(self, fresh: Cover) -> None:
+        """A change that would not have counted before the end counts on the new cover, at once or on its day."""
+        if self.change and self.begins >= self.end_period:
+            self.change.cover_id = fresh.id
+            if self.begins == self.end_period:
+                self.change.status = PlanChangeStatus.APPLIED
+
+
+def _draft(
+    session: Session,
+    location: Location,
+    old: Contract,
+    moves: Sequence[_Move],
+    now: datetime,
+    *,
+    start: date | None,
+    adopted: bool,
+) -> tuple[Contract, list[Cover]]:
+    """The contract with a cover for each of them, the holder's first, at the price that is signed for the start."""
+    holder, *others = moves
+    offer = _offer(session, holder.signed)
+    contract, cover = draft_contract(
+        location, holder.cover.member_id, offer, old.frequency, now, start=start, adopted=adopted
+    )
+    covers = [cover]
+    for move in others:
+        offer = _offer(session, move.signed)
+        covers.append(draft_cover(contract, move.cover.member_id, Position.DEPENDENT, offer, now))
+    for fresh, move in zip(covers, moves, strict=True):
+        fresh.price_cents = move.signed.price_cents
+    return contract, covers
 
 
 def _free_from(contract: Contract, today: date) -> date | None:
@@ -113,14 +162,18 @@ def _free_from(contract: Contract, today: date) -> date | None:
     return first_due_from(contract.anchor, contract.frequency, max(today, contract.next_due))[1]
 
 
-def _offer(session: Session, cover: Cover) -> tuple[MembershipPlan, PlanVersion]:
-    version = session.get_one(PlanVersion, cover.plan_version_id)
+def _offer(session: Session, signed: Cover | PlanChange) -> tuple[MembershipPlan, PlanVersion]:
+    version = session.get_one(PlanVersion, signed.plan_version_id)
     return session.get_one(MembershipPlan, version.plan_id), version
 
 
 def _end_covers(session: Session, covers: Sequence[Cover], period: int, now: datetime, actor: str) -> None:
+    """They end before that period. A change of plan that was accepted for an earlier one takes effect until then."""
+    accepted = accepted_changes(session, [cover.contract_id for cover in covers])
     for cover in covers:
         cover.until_period = period
     session.flush()
     for cover in covers:
-        withdraw_open_change(session, cover.id, now, actor=actor, because="left")
+        begins, _ = accepted.get(cover.id, (period, None))
+        if begins >= period:
+            withdraw_open_change(session, cover.id, now, actor=actor, because="left")

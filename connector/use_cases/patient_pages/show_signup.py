@@ -60,7 +60,7 @@ class Dues:
     later_due: date
     frequency: Frequency
     afterwards: Money
-    """Once a promo code has ended; the same as `later` where none ends."""
+    """Once a promo code has ended, and changes of plan that were accepted count; else the same as `later`."""
     afterwards_due: date
 
     @property
@@ -142,8 +142,8 @@ def dues(context: Context, session: Session, location: Location, contract: Contr
     anchor = max(today, contract.anchor or today)
     waits = contract.adopted or location.policy.future_start is FutureStart.CHARGE_AT_START
     first_due, later_due = (anchor if waits else today), due_date(anchor, contract.frequency, 1)
-    prices = Prices(session, location, [contract.id])
-    last = max(1, prices.promo_ends(contract) or 1)
+    prices = Prices(session, location, [contract.id], anchor)
+    last = max(1, prices.settled_from(contract))
     last_due = due_date(anchor, contract.frequency, last)
     first, later, afterwards = (
         prices.invoice_lines(context.tiers, contract, period, due)

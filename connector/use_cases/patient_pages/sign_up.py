@@ -31,6 +31,7 @@ from connector.use_cases.patient_pages.show_signup import (
     promo_of,
     signup_page,
 )
+from connector.use_cases.plans.decide_plan_change import PAYER, withdraw_open_change
 from connector.use_cases.practice.location_settings import require_active
 
 
@@ -146,6 +147,8 @@ def _choose_plan(session: Session, location: Location, contract: Contract, chose
         holder.plan_version_id = version_id
         holder.setup_fee_cents = 0 if contract.adopted else offer.terms.setup_fee_cents
     for cover in covers:
+        # A change that was accepted before is of a plan, or at a price, that was not chosen now.
+        withdraw_open_change(session, cover.id, now, actor=PAYER, because="replaced")
         version = session.get_one(PlanVersion, cover.plan_version_id)
         plan = session.get_one(MembershipPlan, version.plan_id)
         cover.price_cents = price_of(version.terms, plan.name, contract.frequency, contract.currency).cents

@@ -5,7 +5,7 @@ Called for contracts that are due, before their periods are priced, so that each
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -20,6 +20,9 @@ from connector.billing.clinics import Location
 from connector.billing.offers.plan_changes import PlanChange, PlanChangeStatus
 from connector.billing.offers.plans import PlanVersion
 from connector.clock import business_date
+
+Accepted = dict[str, tuple[int, PlanChange]]
+"""Accepted changes that have not taken effect yet, by cover, each with the first period that it counts for."""
 
 
 def first_period(contract: Contract, day: date) -> tuple[int, date]:
@@ -40,6 +43,23 @@ def takes_effect(contract: Contract, cover: Cover, change: PlanChange) -> tuple[
     if period < cover.from_period:
         return cover.from_period, contract.due_date(cover.from_period)
     return period, due
+
+
+def accepted_changes(session: Session, contract_ids: Collection[str], begins: date | None = None) -> Accepted:
+    """Of contracts that run, and of those that are to be signed if it is said from which day they would count."""
+    query = (
+        select(PlanChange, Cover, Contract)
+        .join(Cover, Cover.id == PlanChange.cover_id)
+        .join(Contract, Contract.id == Cover.contract_id)
+        .where(Contract.id.in_(contract_ids), PlanChange.status == PlanChangeStatus.ACCEPTED)
+    )
+    found: Accepted = {}
+    for change, cover, contract in session.execute(query):
+        if contract.anchor and contract.next_due:
+            found[cover.id] = takes_effect(contract, cover, change)[0], change
+        elif begins:
+            found[cover.id] = first_due_from(begins, contract.frequency, change.effective_on)[0], change
+    return found
 
 
 def apply_plan_changes(session: Session, contracts: Sequence[Contract], now: datetime) -> None:
