@@ -8,11 +8,14 @@ from datetime import date, timedelta
 import pytest
 
 from connector.billing.agreements.contracts import Contract
+from connector.billing.agreements.schedule import Frequency
 from connector.billing.collecting.charges import AttemptState, Charge, ChargeAttempt, Payment
 from connector.billing.invoices import Invoice, InvoiceStatus
 from connector.ledger.accounts import Account
+from connector.money import Money
 from connector.use_cases.books.verify_ledger import verify_ledger
 from connector.use_cases.collection.run_due import run_due
+from connector.use_cases.payment_plans.agree_payment_plan import start_payment_plan
 from tests.support.away import away_for_three_months, by_due_date, debit_days, move_to
 from tests.support.practice import Practice
 
@@ -77,6 +80,27 @@ def test_a_practice_that_wants_to_be_asked_charges_none_of_them(practice: Practi
     assert statuses == {InvoiceStatus.COMPLETED: 2, InvoiceStatus.WAITING: 3}
     practice.settle()
     practice.assert_all_written()
+
+
+@pytest.mark.parametrize("catch_up", ["latest", "all"])
+def test_what_was_missed_of_several_agreements_is_debited_on_days_of_its_own(practice: Practice, catch_up: str) -> None:
+    """What falls due today keeps its day; the membership and the plan that fell due before follow, the oldest first."""
+    practice.set_policy(catch_up=catch_up)
+    person = practice.paid()
+    for first in (date(2026, 10, 4), date(2026, 10, 8)):
+        start_payment_plan(practice.context, person.member_id, Money(30_000, "aud"), 2, Frequency.MONTHLY, first)
+
+    move_to(practice, 2026, 10, 8, 9)
+    for _ in range(5):
+        practice.work()
+        practice.advance(days=1)
+
+    due = {row.id: row.due_date for row in practice.all(Invoice)}
+    assert [(due[row.invoice_id], row.business_date) for row in practice.all(Payment)][1:] == [
+        (date(2026, 10, 8), date(2026, 10, 8)),
+        (date(2026, 10, 1), date(2026, 10, 9)),
+        (date(2026, 10, 4), date(2026, 10, 10)),
+    ]
 
 
 def test_all_missed_bank_debits_fall_on_business_days_of_their_own(practice: Practice) -> None:

@@ -93,6 +93,10 @@ class _Wanted:
     release: Release
     agreement: Contract | PaymentPlan
 
+    def comes_late(self, today: date) -> bool:
+        """Whether it is to have a day on which its payer has no other debit: its own has passed, or is another's."""
+        return self.draft.due < today or self.release is Release.CHARGE_LATER
+
 
 def _issue(
     session: Session,
@@ -181,11 +185,12 @@ def _collect(
     today: date,
     now: datetime,
 ) -> None:
-    """Plan the attempts; whoever cannot be charged is overdue from the first day."""
-    late = {wanted.draft.member_id for wanted, _ in items if wanted.release is Release.CHARGE_LATER}
+    """Plan the attempts, of what is late on days that are left; whoever cannot be charged is overdue at once."""
+    late = {wanted.draft.member_id for wanted, _ in items if wanted.comes_late(today)}
     taken = busy_days(session, location.calendar, late, today) if late else {}
     tries = []
-    for wanted, issued in items:
+    # What falls due today keeps its day; of the rest the oldest is first.
+    for wanted, issued in sorted(items, key=lambda item: (item[0].comes_late(today), item[0].draft.due)):
         if issued.status is InvoiceStatus.OVERDUE:
             if wanted.agreement.status is AgreementStatus.ACTIVE:
                 wanted.agreement.status = AgreementStatus.OVERDUE
@@ -194,7 +199,7 @@ def _collect(
             continue
         payer = paying[wanted.draft.member_id]
         busy = taken.setdefault(wanted.draft.member_id, set())
-        avoid = busy if wanted.release is Release.CHARGE_LATER else set()
+        avoid = busy if wanted.comes_late(today) else set()
         day = debit_day(today, avoid, location.calendar, is_becs=payer.kind is MethodKind.BECS)
         busy.add(day)
         tries.append(FirstTry(issued.id, issued.draft.total, payer.method_id, day))
