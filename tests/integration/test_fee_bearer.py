@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from connector.billing.agreements.contracts import Contract
 from connector.billing.agreements.instalment_terms import PlanOffer
@@ -26,6 +27,10 @@ from connector.use_cases.payment_plans.agree_payment_plan import (
     start_payment_plan,
 )
 from connector.use_cases.payment_plans.pay_plan_early import pay_early
+from connector.use_cases.transfer.export_everything import export_everything
+from connector.use_cases.transfer.import_members import import_members
+from connector.use_cases.transfer.import_payment_plans import import_payment_plans
+from tests.support.leaving import adopt, future_bills, new_installation
 from tests.support.membership_life import decide, sell
 from tests.support.practice import Enrolled, Practice
 from tests.support.requests import STAFF, aud
@@ -153,3 +158,81 @@ def test_an_agreement_from_before_it_was_kept_follows_the_location(practice: Pra
     weeks(practice, 1)
 
     assert billed(practice, one.contract_id) == [1_000, 1_050]
+
+
+@pytest.mark.parametrize(("cell", "month", "part"), [("", 1_000, 5_000), ("patient", 1_050, 5_175)])
+def test_what_was_agreed_elsewhere_does_not_become_dearer_by_moving_here(
+    practice: Practice, tmp_path: Path, cell: str, month: int, part: int
+) -> None:
+    """Patients bear the fee at this location; of what is imported only where the file says that it was agreed so."""
+    bears(practice, PATIENT)
+    members, plans = tmp_path / "members.csv", tmp_path / "plans.csv"
+    members.write_text(
+        "id,given_name,family_name,plan,price,next_due,fee_bearer,stripe_payment_method\n"
+        f"M1,Ada,Ferris,Essential,10.00,2026-09-05,{cell},pm_card_visa\n"
+    )
+    plans.write_text(
+        "id,member,total,paid,instalments_left,frequency,next_due,fee_bearer\n"
+        f"X1,M1,150.00,50.00,2,weekly,2026-09-06,{cell}\n"
+    )
+
+    adopt(practice.context, members)
+    assert import_payment_plans(practice.context, plans, location_slug="leura").imported == 1
+    weeks(practice, 2)
+
+    ((contract,), (plan,)) = practice.all(Contract), practice.all(PaymentPlan)
+    assert contract.signed_at
+    assert billed(practice, contract.id) == [month]
+    assert billed(practice, plan.id) == [part, part]
+    assert announced(practice, plan.id) == {part}
+
+
+def test_whoever_joins_by_a_file_agrees_to_the_fee_on_the_page(practice: Practice, tmp_path: Path) -> None:
+    """Nothing was agreed elsewhere, so the location decides, as for anybody who joins."""
+    bears(practice, PATIENT)
+    file = tmp_path / "members.csv"
+    file.write_text("id,given_name,family_name,email,price\nM1,Ada,Ferris,a@x.au,10.00\n")
+    import_members(practice.context, file, location_slug="leura", plan_name="Essential")
+    (contract,) = practice.all(Contract)
+
+    with practice.context.database.read() as session:
+        page = dues_now(practice.context, session, location_now(practice), contract)
+    practice.sign_up(Enrolled(contract.member_id, contract.id, ""), "pm_card_visa")
+    assert practice.charge() == []
+
+    assert page.first == aud(1_050)
+    assert billed(practice, contract.id) == [1_050]
+
+
+def test_who_bears_the_fee_moves_to_another_installation(practice: Practice, template: Path, tmp_path: Path) -> None:
+    """The same bills for a quarter: some agreements with the fee, some without."""
+    for bearer in (PRACTICE, PATIENT):
+        bears(practice, bearer)
+        person = practice.enrol()
+        practice.charge()
+        at_the_desk(practice, person)
+    expected = future_bills(practice.context, tmp_path / "a", days=90)
+
+    export_everything(practice.context, tmp_path / "export", stop=True)
+    with new_installation(practice, template, tmp_path) as other:
+        with other.database.unit_of_work() as session:
+            found = session.scalars(select(Location)).one()
+            found.settings = found.settings | {"fee_bearer": "patient"}
+        imported, _ = adopt(other, tmp_path / "export" / "members.csv")
+        again, _ = adopt(other, tmp_path / "export" / "members.csv")
+        plans = import_payment_plans(other, tmp_path / "export" / "payment-plans.csv", location_slug="leura")
+
+        assert (imported.imported, again.differences, plans.refusals) == (2, [], [])
+        assert {cents for _, _, cents in expected} == {2_990, 3_140, 10_000, 10_350}
+        assert future_bills(other, tmp_path / "b", days=90) == expected
+
+
+@pytest.mark.parametrize("cells", ["Premium,M1,patient", "none,,practice", "Premium,,the bank"])
+def test_a_bearer_that_cannot_be_is_refused(practice: Practice, tmp_path: Path, cells: str) -> None:
+    """Of a dependent, of somebody who only pays, and a word that is none."""
+    file = tmp_path / "members.csv"
+    file.write_text(f"id,given_name,family_name,email,plan,holder,fee_bearer\nK1,Ina,Ferris,a@x.au,{cells}\n")
+
+    report = import_members(practice.context, file, location_slug="leura")
+
+    assert [refusal.column for refusal in report.refusals] == ["fee_bearer"]

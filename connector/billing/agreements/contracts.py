@@ -62,7 +62,8 @@ class Contract(Base):
     signed_at: Mapped[datetime | None]
     """When the payer accepted the terms and the direct debit request."""
     fee_bearer: Mapped[FeeBearer | None] = mapped_column(state_column(FeeBearer))
-    """Who bore the platform's fee then. None while it is not signed, and of what was signed before this was kept."""
+    """Who bore the platform's fee then, also of what was taken over. None while it is to be signed here, and of what
+    was signed before this was kept."""
     next_period: Mapped[int] = mapped_column(default=0)
     next_due: Mapped[date | None]
     lock_in_until: Mapped[date | None]

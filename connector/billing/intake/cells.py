@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import date
 
 from connector.billing.agreements.schedule import Frequency
+from connector.billing.policy import FeeBearer
 from connector.errors import DomainError
 from connector.money import CENTS_MAX, Money
 from connector.unseen import holds_unseen
@@ -98,6 +99,14 @@ def frequency_cell(cells: Mapping[str, str], column: str = "frequency") -> Frequ
     if text and text not in list(Frequency):
         raise BadCell(column, f"Choose one of {', '.join(Frequency)}, or leave it blank.")
     return Frequency(text) if text else None
+
+
+def fee_bearer_cell(cells: Mapping[str, str]) -> FeeBearer | None:
+    """Who bears the platform's fee by what was agreed; None when the cell is blank. Raises BadCell."""
+    text = value_cell(cells, "fee_bearer").lower()
+    if text and text not in list(FeeBearer):
+        raise BadCell("fee_bearer", f"Choose one of {', '.join(FeeBearer)}, or leave it blank.")
+    return FeeBearer(text) if text else None
 
 
 def check_currency(cells: Mapping[str, str], currency: str) -> None:

@@ -21,11 +21,13 @@ from connector.billing.intake.cells import (
     amount_cell,
     check_currency,
     date_cell,
+    fee_bearer_cell,
     frequency_cell,
     text_cell,
     value_cell,
 )
 from connector.billing.offers.plan_terms import PlanTerms, admits
+from connector.billing.policy import FeeBearer
 from connector.billing.prices.pricing import CHARGE_MIN_CENTS
 from connector.errors import DomainError
 
@@ -57,6 +59,7 @@ FORMS = (
     "member_since",
     "lock_in_until",
     "balance",
+    "fee_bearer",
     "stripe_customer",
     "stripe_payment_method",
     "stripe_mandate",
@@ -81,9 +84,10 @@ _EMAIL = re.compile(
 )
 """Stricter than RFC 5322 on purpose: no quoted parts, no spaces, a domain with a dot, and no formula at the start.
 What this refuses mail servers nearly always refuse, too; whether a mailbox exists only the first message tells."""
-_PAID_BY_HOLDER = (*_STRIPE_IDS, "start_date", "next_due", "cycle_from", "lock_in_until", "balance")
+_PAID_BY_HOLDER = (*_STRIPE_IDS, "start_date", "next_due", "cycle_from", "lock_in_until", "balance", "fee_bearer")
 _OF_MEMBERSHIPS = (
-    *("price", "frequency", "start_date", "next_due", "cycle_from", "member_since", "lock_in_until", "holder"),
+    *("price", "frequency", "start_date", "next_due", "cycle_from", "member_since", "lock_in_until"),
+    *("holder", "fee_bearer"),
 )
 
 
@@ -141,6 +145,8 @@ class MemberRow:
     lock_in_until: date | None
     balance_cents: int
     """Owed already."""
+    fee_bearer: FeeBearer | None
+    """Who bears the platform's fee by what was agreed, where the file says so."""
     processor_customer_id: str
     processor_method_id: str
     mandate_id: str
@@ -200,6 +206,7 @@ def check_cells(line: int, cells: Mapping[str, str], rules: MemberFileRules) -> 
         member_since=date_cell(cells, "member_since", rules.today, "in the future"),
         lock_in_until=date_cell(cells, "lock_in_until", rules.today + LOCK_IN_AHEAD, "more than ten years ahead"),
         balance_cents=_balance(cells, rules),
+        fee_bearer=fee_bearer_cell(cells),
         processor_customer_id=stripe["stripe_customer"],
         processor_method_id=stripe["stripe_payment_method"],
         mandate_id=stripe["stripe_mandate"],

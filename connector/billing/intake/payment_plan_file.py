@@ -10,14 +10,22 @@ from typing import BinaryIO
 from connector.billing.agreements.asking import described, last_askable
 from connector.billing.agreements.instalment_terms import INSTALMENTS_MAX, PlanOffer, checked
 from connector.billing.agreements.schedule import first_due_from
-from connector.billing.intake.cells import BadCell, amount_cell, check_currency, date_cell, frequency_cell, text_cell
+from connector.billing.intake.cells import (
+    BadCell,
+    amount_cell,
+    check_currency,
+    date_cell,
+    fee_bearer_cell,
+    frequency_cell,
+    text_cell,
+)
 from connector.billing.intake.csv_rows import Columns, RefusedRow, read_rows
-from connector.billing.policy import BillingPolicy
+from connector.billing.policy import BillingPolicy, FeeBearer
 from connector.errors import DomainError
 from connector.money import Money
 
 REQUIRED = ("id", "member", "total", "instalments_left", "frequency", "next_due")
-COLUMNS = Columns(REQUIRED, frozenset([*REQUIRED, "paid", "description", "cycle_from", "currency"]))
+COLUMNS = Columns(REQUIRED, frozenset([*REQUIRED, "paid", "description", "cycle_from", "currency", "fee_bearer"]))
 ID_MAX = 100
 
 
@@ -44,6 +52,8 @@ class PaymentPlanRow:
     cycle_from: date
     """The instalments fall due in a cycle that counts from here."""
     description: str
+    fee_bearer: FeeBearer
+    """What was agreed elsewhere does not become dearer here: the practice, unless the file says otherwise."""
 
     def __repr__(self) -> str:
         return f"PaymentPlanRow(line {self.line})"
@@ -100,6 +110,7 @@ def check_cells(line: int, cells: Mapping[str, str], rules: PaymentPlanFileRules
             checked(offer, rules.policy, rules.today),
             cycle_from,
             described(text_cell(cells, "description", longest=1_000)),
+            fee_bearer_cell(cells) or FeeBearer.PRACTICE,
         )
     except DomainError as error:
         raise BadCell("", str(error)) from None

@@ -77,7 +77,7 @@ def activate(session: Session, location: Location, contract: Contract, now: date
     else:
         wait = contract.adopted or location.policy.future_start is FutureStart.CHARGE_AT_START
         contract.activate(anchor, anchor if wait else today)
-    contract.signed_at, contract.fee_bearer = now, location.policy.fee_bearer
+    contract.signed_at, contract.fee_bearer = now, contract.fee_bearer or location.policy.fee_bearer
     for cover in session.scalars(select(Cover).where(Cover.contract_id == contract.id)):
         cover.starts_on = cover.starts_on or anchor
     if contract.lock_in_until is None:

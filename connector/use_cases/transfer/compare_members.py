@@ -71,6 +71,7 @@ def _said(row: MemberRow, default_plan: str) -> dict[str, Any]:
         "member_since": row.member_since,
         "lock_in_until": None if row.holder else row.lock_in_until,
         "holder": row.holder,
+        "fee_bearer": row.fee_bearer,
     }
     return {column: value for column, value in said.items() if value}
 
@@ -104,6 +105,7 @@ def _agreed(session: Session, member_ids: Sequence[str]) -> Mapping[str, dict[st
             "frequency": contract.frequency,
             "member_since": cover.starts_on,
             "lock_in_until": contract.lock_in_until,
+            "fee_bearer": contract.fee_bearer,
             "holder": () if contract.member_id == cover.member_id else (contract.member_id, holder_id),
         }
         for cover, contract, plan, holder_id in session.execute(query)

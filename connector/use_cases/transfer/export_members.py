@@ -23,6 +23,7 @@ from connector.billing.intake.member_cells import NO_PLAN
 from connector.billing.invoices import UNPAID, Invoice
 from connector.billing.members import Member, PaymentMethod
 from connector.billing.offers.plans import MembershipPlan, PlanVersion
+from connector.billing.policy import FeeBearer
 from connector.billing.prices.pricing import Position
 from connector.database.sums import summed
 from connector.money import CENTS_MAX, Money, total
@@ -35,11 +36,11 @@ PERSON = (
 )
 MEMBERS = (
     *("id", *PERSON, "plan", "frequency", "currency", "price", "next_due", "cycle_from", "member_since"),
-    *("lock_in_until", "balance", "holder", "stripe_customer", "stripe_payment_method", "stripe_mandate"),
+    *("lock_in_until", "balance", "fee_bearer", "holder", "stripe_customer", "stripe_payment_method", "stripe_mandate"),
 )
 PLANS = (
     *("id", "member", "total", "paid", "instalments_left", "frequency", "next_due", "cycle_from"),
-    *("currency", "description"),
+    *("currency", "description", "fee_bearer"),
 )
 _SENT = [state for state in LIVE_ATTEMPT if state is not AttemptState.PLANNED]
 
@@ -65,6 +66,10 @@ class Snapshot:
         """Whether the payer has accepted the contract: what an earlier export has cancelled nobody had."""
         cancelled = contract.status is AgreementStatus.CANCELLED and contract.id in self.exported
         return contract.status not in NOT_BEGUN and not cancelled
+
+    def fee_bearer(self, agreement: Contract | PaymentPlan) -> FeeBearer:
+        """Who bears the platform's fee of what the payer has accepted; before that was kept, the location decided."""
+        return agreement.fee_bearer or self.location.policy.fee_bearer
 
     def next_due(self, plan: PaymentPlan) -> date | None:
         """When the next instalment of a plan falls due, after a pause, too; None when all are invoiced."""
@@ -108,7 +113,8 @@ def plan_rows(snapshot: Snapshot) -> Iterator[Row]:
             # A deposit that is still to be paid is settled by hand.
             due = snapshot.next_due(plan)
             if snapshot.live(PaymentPlan, plan) and plan.next_number and due:
-                yield from _plan_rows(plan, due, people[plan.member_id])
+                fixed = {"member": file_id(people[plan.member_id]), "fee_bearer": snapshot.fee_bearer(plan)}
+                yield from (fixed | row for row in _plan_rows(plan, due))
         snapshot.session.expunge_all()
 
 
@@ -203,10 +209,10 @@ def _row(snapshot: Snapshot, page: _Page, contract: Contract, cover: Cover, plan
     }
     if cover.member_id != contract.member_id:
         return row | {"holder": file_id(page.members[contract.member_id])}
-    money = _money(page, member, contract.currency)
+    money = _money(page, member, contract.currency) | {"fee_bearer": snapshot.fee_bearer(contract)}
     if not snapshot.begun(contract):
         # With a payment method the import would start what was not accepted.
-        money |= {"stripe_payment_method": "", "stripe_mandate": ""}
+        money |= {"stripe_payment_method": "", "stripe_mandate": "", "fee_bearer": contract.fee_bearer}
     return row | _dates(snapshot, contract) | money
 
 
@@ -272,13 +278,12 @@ def _payers(snapshot: Snapshot) -> Iterator[Row]:
         session.expunge_all()
 
 
-def _plan_rows(plan: PaymentPlan, due: date, payer: Member) -> Iterator[Row]:
+def _plan_rows(plan: PaymentPlan, due: date) -> Iterator[Row]:
     """One row, or two where equal parts of the rest would not be what was agreed: then the last part has its own."""
     amounts = [plan.instalment(number).amount for number in range(plan.next_number, plan.instalment_count + 1)]
     rest = total(amounts, plan.currency)
     paid = Money(plan.total_cents, plan.currency) - rest
-    fixed = {"member": file_id(payer), "currency": plan.currency, "description": plan.description}
-    fixed["frequency"] = plan.frequency.value
+    fixed = {"currency": plan.currency, "description": plan.description, "frequency": plan.frequency.value}
     passed, in_cycle = first_due_from(plan.anchor, plan.frequency, due)
     anchor, passed = (plan.anchor, passed) if in_cycle == due else (due, 0)
     cycle = {"next_due": due, "cycle_from": anchor}

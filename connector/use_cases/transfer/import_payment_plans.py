@@ -155,6 +155,6 @@ def _plan(context: Context, location: Location, row: PaymentPlanRow, identity: s
         next_due=rest.first_due,
         status=AgreementStatus.ACTIVE,
         accepted_at=now,
-        fee_bearer=location.policy.fee_bearer,
+        fee_bearer=row.fee_bearer,
         created_at=now,
     )

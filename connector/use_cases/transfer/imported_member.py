@@ -22,6 +22,7 @@ from connector.billing.invoices import InvoiceKind, InvoiceStatus
 from connector.billing.members import Member
 from connector.billing.offers.plan_terms import TaxCode
 from connector.billing.offers.plans import MembershipPlan, PlanVersion
+from connector.billing.policy import FeeBearer
 from connector.billing.prices.pricing import LineKind, Position, PricedLine
 from connector.clock import day_bounds
 from connector.errors import DomainError
@@ -186,6 +187,8 @@ def _contract(offer: Offer, row: MemberRow, member: Member) -> tuple[Contract, C
         contract.anchor = row.cycle_from
         contract.next_period, contract.next_due = first_due_from(row.cycle_from, row.frequency, row.start_date)
     contract.lock_in_until = row.lock_in_until
+    # What was agreed elsewhere does not become dearer here; whoever joins agrees to what the page says.
+    contract.fee_bearer = row.fee_bearer or (FeeBearer.PRACTICE if row.was_member else None)
     cover.price_cents = row.price_cents or cover.price_cents
     cover.starts_on = row.member_since
     return contract, cover
