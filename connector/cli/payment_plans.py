@@ -180,11 +180,16 @@ def off(plan_id: str, as_json: bool) -> None:
     """Invoice all that remains of PLAN_ID today, as one; the next run collects it."""
     with opened() as context:
         issued = pay_off(context, plan_id, actor())
+        schedule = show_payment_plan(context, plan_id).schedule
     cents = issued.draft.total.cents
+    unpaid = {row.invoice_number: row.status for row in schedule if row.owed and row.number < issued.draft.period}
     if as_json:
-        print_json({"id": plan_id, "invoiced_cents": cents, "invoice_ids": [issued.id]})
-    else:
-        click.echo(f"The rest of {plan_id}, {dollars(cents)}, is invoiced: the next `connector run-due` collects it.")
+        document = {"id": plan_id, "invoiced_cents": cents, "invoice_ids": [issued.id]}
+        print_json(document | {"unpaid_besides": sorted(number for number in unpaid if number)})
+        return
+    click.echo(f"The rest of {plan_id}, {dollars(cents)}, is invoiced: the next `connector run-due` collects it.")
+    for number, status in unpaid.items():
+        click.echo(f"Invoice {number} of the plan is {status} besides, and is not part of this.")
 
 
 @payment_plans.command("change-payday")

@@ -10,6 +10,7 @@ import pytest
 from connector.billing.activity import Activity
 from connector.billing.agreements.payment_plans import PaymentPlan, PaymentPlanTemplate
 from connector.billing.agreements.schedule import Frequency
+from connector.billing.invoices import Invoice
 from connector.messaging.models import Message
 from tests.support.commands import command, document
 from tests.support.practice import Practice
@@ -87,6 +88,19 @@ def test_days_are_changed_and_a_plan_is_ended(practice: Practice) -> None:
         "Payment Plan Resumed",
         "Payment Plan Cancelled",
     ]
+
+
+def test_what_is_unpaid_besides_is_named_when_a_plan_is_paid_off(practice: Practice) -> None:
+    """An instalment that was paid early waits for the next run, and is no part of the rest."""
+    plan_id = document(practice, PLANS, "propose", payer(practice), *PERSONAL)["id"]
+    document(practice, PLANS, "accept", plan_id)
+    document(practice, PLANS, "pay-early", plan_id)
+    number = practice.all(Invoice)[-1].number
+
+    done = command(practice, PLANS, "pay-off", plan_id)
+
+    assert "1,100.00, is invoiced" in done.out
+    assert f"Invoice {number} of the plan is open besides" in done.out
 
 
 def test_a_template_for_members_is_refused_to_others(practice: Practice) -> None:

@@ -9,7 +9,7 @@ import pytest
 from connector.billing.agreements.contracts import AgreementStatus
 from connector.billing.agreements.instalment_terms import PlanOffer
 from connector.billing.agreements.schedule import Frequency
-from connector.billing.collecting.charges import ChargeAttempt, Origin
+from connector.billing.collecting.charges import ChargeAttempt, Origin, Payment
 from connector.billing.collecting.recovery import Recovery
 from connector.billing.invoices import InvoiceLine, InvoiceStatus
 from connector.billing.prices.pricing import LineKind
@@ -80,6 +80,12 @@ def standing(practice: Practice) -> tuple[str, int]:
 
 def total_invoiced(practice: Practice) -> int:
     return sum(row.amount_cents for row in invoices(practice))
+
+
+def total_paid(practice: Practice) -> int:
+    """Cents of all payments of the plan's invoices."""
+    of_plan = {row.id for row in invoices(practice)}
+    return sum(row.amount_cents for row in practice.all(Payment) if row.invoice_id in of_plan)
 
 
 def test_six_fortnightly_instalments_fall_due_on_their_days_and_add_up(practice: Practice) -> None:
@@ -256,6 +262,41 @@ def test_in_a_pause_an_instalment_may_be_paid_and_what_was_planned_is_put_off(pr
     assert [row.debit_on for row in practice.all(ChargeAttempt)][-2:] == [until, date(2026, 9, 7)]
     assert (plan_of(practice).status, plan_of(practice).next_due) == (AgreementStatus.SUSPENDED, until)
     assert [due for _, due, _, _ in schedule(practice)] == ["09-05", "09-05", "10-29", "11-12", "11-26", "12-10"]
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_pause_that_ends_early_brings_back_what_it_put_off(practice: Practice, resume: bool) -> None:
+    """What was paid early is collected with the rest that is paid off, whether the plan was resumed first or not."""
+    plan_id = agreed(practice, payer(practice), offer(practice.today + timedelta(days=30)))
+    pay_early(practice.context, plan_id, 1, STAFF)
+    pause_plan(practice.context, plan_id, date(2026, 12, 1), STAFF)
+    practice.work()
+    assert total_paid(practice) == 0
+
+    if resume:
+        resume_plan(practice.context, plan_id, STAFF)
+    pay_off(practice.context, plan_id, STAFF)
+    practice.work()
+
+    assert total_paid(practice) == 100_001
+    assert plan_of(practice).status is AgreementStatus.COMPLETED
+    practice.assert_exactly_once()
+
+
+def test_what_fell_due_by_itself_comes_back_one_a_day(practice: Practice) -> None:
+    """Debits that were missed and then put off: from the day on which the pause ends, on days that are free."""
+    practice.set_policy(catch_up="all")
+    plan_id = agreed(practice, payer(practice), offer(practice.today + timedelta(days=1), 4, Frequency.WEEKLY))
+    practice.advance(days=16)
+    practice.work()
+    pause_plan(practice.context, plan_id, date(2026, 12, 1), STAFF)
+    practice.advance(days=2)
+
+    resume_plan(practice.context, plan_id, STAFF)
+
+    today = practice.today
+    assert (today, plan_of(practice).next_due) == (date(2026, 9, 19), date(2026, 9, 23))
+    assert [row.debit_on for row in practice.all(ChargeAttempt)][-2:] == [today, today + timedelta(days=1)]
 
 
 def test_in_a_pause_what_is_overdue_is_left_alone_too(practice: Practice) -> None:

@@ -18,13 +18,14 @@ from connector.billing.agreements.payment_plans import PaymentPlan
 from connector.billing.agreements.schedule import due_date
 from connector.billing.clinics import Location
 from connector.billing.collecting.catch_up import debit_day
-from connector.billing.collecting.charges import AttemptState, Charge, ChargeAttempt
+from connector.billing.collecting.charges import AttemptState, Charge, ChargeAttempt, Origin
 from connector.billing.collecting.recovery import Recovery
 from connector.billing.invoices import Invoice, InvoiceStatus
 from connector.billing.members import MethodKind, PaymentMethod
 from connector.clock import business_date, day_bounds
 from connector.errors import DomainError
 from connector.messaging.kinds import MessageKind
+from connector.use_cases.collection.plan_attempts import busy_days
 from connector.use_cases.context import Context
 from connector.use_cases.messages.queue_message import queue_message
 from connector.use_cases.payment_plans.agree_payment_plan import find_plan
@@ -90,7 +91,7 @@ def resume_plan(context: Context, plan_id: str, actor: str) -> PaymentPlan:
             raise DomainError(f"The payment plan {plan_id} is {plan.status.value}, not paused.")
         refuse_exported(session, plan_id, "payment plan")
         location = session.get_one(Location, plan.location_id)
-        end_pause(session, plan, business_date(now, location.zone))
+        end_pause_early(session, location, plan, business_date(now, location.zone))
         remember(session, plan_id, "Payment Plan Resumed", now, location_id=location.id, actor=actor)
     return plan
 
@@ -124,6 +125,21 @@ def end_pause(session: Session, plan: PaymentPlan, day: date) -> None:
         recovery.next_on = max(recovery.next_on, day) if recovery.next_on else None
 
 
+def end_pause_early(session: Session, location: Location, plan: PaymentPlan, today: date) -> None:
+    """The plan goes on today, and what the pause has put off comes back.
+
+    It gets the first day that its payer has free, as after any absence; what staff have asked for is made today.
+    """
+    end_pause(session, plan, today)
+    session.flush()
+    for attempt, is_becs in _planned(session, plan):
+        if attempt.debit_on > today:
+            taken = busy_days(session, location.calendar, [plan.member_id], today, but=attempt.id)
+            avoid = () if attempt.origin is Origin.STAFF else taken.get(plan.member_id, ())
+            _move(attempt, location, debit_day(today, avoid, location.calendar, is_becs=is_becs))
+            session.flush()
+
+
 def _changeable(session: Session, plan_id: str) -> tuple[PaymentPlan, Location]:
     plan = find_plan(session, plan_id)
     if plan.status not in BILLABLE:
@@ -137,7 +153,20 @@ def _changeable(session: Session, plan_id: str) -> tuple[PaymentPlan, Location]:
 
 def _put_off(session: Session, location: Location, plan: PaymentPlan, until: date) -> None:
     """Move what is planned and not sent to the end of the pause, one debit a day; its first day is the instalment's."""
-    planned = (
+    taken = {resumed_dates(plan, until)[1]}
+    for attempt, is_becs in _planned(session, plan):
+        day = debit_day(until, taken, location.calendar, is_becs=is_becs)
+        taken.add(day)
+        _move(attempt, location, day)
+
+
+def _move(attempt: ChargeAttempt, location: Location, day: date) -> None:
+    attempt.debit_on, attempt.next_check_at = day, day_bounds(day, location.zone)[0]
+
+
+def _planned(session: Session, plan: PaymentPlan) -> list[tuple[ChargeAttempt, bool]]:
+    """What is planned and not sent, in the order of its parts, and whether it is a bank debit."""
+    query = (
         select(ChargeAttempt, PaymentMethod.kind)
         .join(Charge, Charge.id == ChargeAttempt.charge_id)
         .join(Invoice, Invoice.id == Charge.invoice_id)
@@ -145,11 +174,7 @@ def _put_off(session: Session, location: Location, plan: PaymentPlan, until: dat
         .where(Invoice.payment_plan_id == plan.id, ChargeAttempt.state == AttemptState.PLANNED)
         .order_by(Invoice.period)
     )
-    taken = {resumed_dates(plan, until)[1]}
-    for attempt, kind in session.execute(planned).all():
-        day = debit_day(until, taken, location.calendar, is_becs=kind is MethodKind.BECS)
-        taken.add(day)
-        attempt.debit_on, attempt.next_check_at = day, day_bounds(day, location.zone)[0]
+    return [(attempt, kind is MethodKind.BECS) for attempt, kind in session.execute(query).all()]
 
 
 def _invoices(session: Session, plan: PaymentPlan) -> list[Invoice]:

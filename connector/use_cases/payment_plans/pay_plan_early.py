@@ -22,7 +22,7 @@ from connector.use_cases.context import Context
 from connector.use_cases.invoices.issue import Draft, Issued, issue
 from connector.use_cases.invoices.issue_due import instalment_lines
 from connector.use_cases.payment_plans.agree_payment_plan import find_plan
-from connector.use_cases.payment_plans.change_payment_plan import end_pause
+from connector.use_cases.payment_plans.change_payment_plan import end_pause_early
 
 
 def pay_early(context: Context, plan_id: str, count: int, actor: str) -> list[Issued]:
@@ -38,7 +38,7 @@ def pay_early(context: Context, plan_id: str, count: int, actor: str) -> list[Is
             raise DomainError(f"The payment plan {plan_id} has {left} parts left to invoice: pay 1 to {left} early.")
         today = business_date(now, location.zone)
         drafts = [_next(plan, today) for _ in range(count)]
-        _end_pause_of_nothing(session, plan, today)
+        _end_pause_of_nothing(session, location, plan, today)
         remember(
             session, plan_id, "Instalments Paid Early", now, location_id=location.id, actor=actor, instalments=count
         )
@@ -54,7 +54,7 @@ def pay_off(context: Context, plan_id: str, actor: str) -> Issued:
         first, lines = plan.next_number, tuple[PricedLine, ...]()
         while plan.next_due is not None:
             lines += _next(plan, today).lines
-        _end_pause_of_nothing(session, plan, today)
+        _end_pause_of_nothing(session, location, plan, today)
         remember(session, plan_id, "Payment Plan Paid Off", now, location_id=location.id, actor=actor)
         (issued,) = _invoice(session, context, location, [_draft(plan, first, lines, today)], payer)
     return issued
@@ -86,10 +86,10 @@ def _next(plan: PaymentPlan, today: date) -> Draft:
     return _draft(plan, number, lines, due)
 
 
-def _end_pause_of_nothing(session: Session, plan: PaymentPlan, today: date) -> None:
+def _end_pause_of_nothing(session: Session, location: Location, plan: PaymentPlan, today: date) -> None:
     """A plan without instalments left has nothing to be paused for."""
     if plan.status is AgreementStatus.SUSPENDED and plan.next_due is None:
-        end_pause(session, plan, today)
+        end_pause_early(session, location, plan, today)
 
 
 def _draft(plan: PaymentPlan, number: int, lines: tuple[PricedLine, ...], due: date) -> Draft:
