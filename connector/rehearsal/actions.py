@@ -28,6 +28,10 @@ class ActionKind(StrEnum):
     MESSAGE = "message"
 
 
+_RETRIES = (Origin.RETRY, Origin.TECHNICAL, Origin.METHOD)
+"""What the connector tries again by itself. A payer's own try, or one that staff have asked for, is a charge."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Action:
     """One thing that is done, named so that the same thing has the same name in a rehearsal and in reality."""
@@ -69,7 +73,7 @@ def actions_since(session: Session, instant: datetime) -> list[Action]:
         .where(ChargeAttempt.sent_at >= instant)
     )
     for attempt, charge, invoice in session.execute(attempts):
-        kind = ActionKind.CHARGE if attempt.origin is Origin.SCHEDULE else ActionKind.RETRY
+        kind = ActionKind.RETRY if attempt.origin in _RETRIES else ActionKind.CHARGE
         found.append(
             action(
                 kind, charge.location_id, attempt.sent_at, invoice.member_id, str(invoice.number), charge.amount_cents

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -62,14 +63,17 @@ def rehearse(
             processor=RehearsedProcessor(copy, clock),
             pms=PmsConnections(clock, factories),
         )
+        with copy.read() as session:
+            # Done at this very instant already, where the clock stands still: nothing that is still to come.
+            before = Counter(actions_since(session, start))
         for instant in rounds(start, first, until, locations):
             clock.move_to(instant)
             problems += make_round(stage, Nowhere(), Nowhere(), location_id).problems
             if progress:
                 progress(max(first, instant.date()))
         with copy.read() as session:
-            done = [action for action in actions_since(session, start) if action.on <= until]
-    return Rehearsal(done, list(dict.fromkeys(problems)))
+            done = Counter(action for action in actions_since(session, start) if action.on <= until)
+    return Rehearsal(sorted((done - before).elements()), list(dict.fromkeys(problems)))
 
 
 def rounds(start: datetime, first: date, until: date, locations: Sequence[Location]) -> list[datetime]:

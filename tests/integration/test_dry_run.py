@@ -11,8 +11,11 @@ from connector.billing.agreements.schedule import Frequency
 from connector.rehearsal.actions import ActionKind, actions_since
 from connector.rehearsal.rehearse import Nowhere, rehearse
 from connector.use_cases.make_round import make_round
+from connector.use_cases.payment_plans.agree_payment_plan import start_payment_plan
+from connector.use_cases.payment_plans.pay_plan_early import pay_early
 from connector.use_cases.tables import METADATA
 from tests.support.practice import Practice
+from tests.support.requests import STAFF, aud
 
 DAYS = 45
 
@@ -51,6 +54,40 @@ def test_a_dry_run_changes_nothing_here_nor_outside(practice: Practice) -> None:
 
     assert len([action for action in shown.actions if action.kind is ActionKind.CHARGE]) == 5
     assert (_counts(practice), len(practice.stripe_listed("events")), practice.pms_rows()) == before
+
+
+def test_what_was_done_at_this_very_instant_is_not_still_to_come(practice: Practice) -> None:
+    """A clock that stands still, as on a practice's first trial, shows only what the next run does."""
+    practice.enrol()
+    practice.enrol()
+    make_round(practice.context, Nowhere(), Nowhere())
+    nothing = rehearse(practice.context, None)
+    practice.enrol()
+
+    shown = rehearse(practice.context, None)
+
+    assert nothing.actions == []
+    assert [action.kind for action in shown.actions if action.cents] == [
+        ActionKind.CHARGE,
+        ActionKind.INVOICE,
+        ActionKind.WRITE_BACK,
+    ]
+
+
+def test_what_somebody_asks_for_is_a_charge_and_no_retry(practice: Practice) -> None:
+    """An instalment that staff take early."""
+    person = practice.paid()
+    in_a_week = practice.today + timedelta(days=7)
+    plan_id = start_payment_plan(practice.context, person.member_id, aud(10_000), 2, Frequency.MONTHLY, in_a_week)
+    practice.advance(days=1)
+    pay_early(practice.context, plan_id, 1, STAFF)
+
+    shown = rehearse(practice.context, None)
+
+    tries = (ActionKind.CHARGE, ActionKind.RETRY)
+    assert [(action.kind, action.cents) for action in shown.actions if action.kind in tries] == [
+        (ActionKind.CHARGE, 5_000)
+    ]
 
 
 def _counts(practice: Practice) -> dict[str, int]:
