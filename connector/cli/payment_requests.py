@@ -43,11 +43,13 @@ def add(member_id: str, amounts: tuple[str, ...], days: tuple[datetime, ...], de
         currency = location_of_member(context, member_id).currency
         parts = [(Money.parse(text, currency), day.date() if day else None) for text, day in zip_longest(amounts, days)]
         request_id = request_payment(context, member_id, parts, actor(), description)
-    cents = sum(amount.cents for amount, _ in parts)
+        cents = show_request(context, request_id).total_cents
     if as_json:
         print_json({"id": request_id, "total_cents": cents, "amounts": len(parts)})
-    else:
-        click.echo(f"Payment request {request_id} for {dollars(cents)} goes to the member.")
+        return
+    fee = cents - sum(amount.cents for amount, _ in parts)
+    borne = f", {dollars(fee)} of it the platform's fee," if fee else ""
+    click.echo(f"Payment request {request_id} for {dollars(cents)}{borne} goes to the member.")
 
 
 @payment_requests.command("list")

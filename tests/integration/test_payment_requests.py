@@ -238,6 +238,20 @@ def test_only_the_payers_own_present_method_is_charged(practice: Practice, whose
     assert (request.accepted_at, taken(practice)) == (None, [])
 
 
+def test_staff_are_told_the_sum_that_the_member_pays(practice: Practice) -> None:
+    """With the platform's fee, where patients bear it; without one the sum is what was asked for."""
+    person = payer(practice)
+    without = command(practice, "payment-requests", "add", person.member_id, "--amount", "10.00").out
+    practice.set_policy(fee_bearer="patient")
+
+    told = command(practice, "payment-requests", "add", person.member_id, "--amount", "10.00").out
+    added = document(practice, "payment-requests", "add", person.member_id, "--amount", "10.00")
+
+    assert "for 10.00 goes to the member" in without
+    assert "for 10.35, 0.35 of it the platform's fee, goes to the member" in told
+    assert added["total_cents"] == invoices(practice)[-1].amount_cents == 1_035
+
+
 def test_staff_ask_look_and_cancel_at_the_command_line(practice: Practice) -> None:
     """Pairs of amount and due date in their order; a cancelled request is cancelled once."""
     person = payer(practice)
