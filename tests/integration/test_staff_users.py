@@ -107,6 +107,16 @@ def test_somebody_who_is_added_is_pending_until_the_invitation_is_accepted(book:
     assert line_of(book, invitation.user_id).status is StaffStatus.ACTIVE
 
 
+def test_a_printed_code_is_accepted_as_it_is_printed(book: Book) -> None:
+    """Letters and digits only: on a command line a code that begins with a dash would be read as an option."""
+    now = book.context.clock.now()
+    with book.context.database.unit_of_work() as session:
+        codes = [mint(session, LinkKind.STAFF, "usr_1", None, now, now + INVITATION_LASTS) for _ in range(500)]
+
+    assert [code for code in codes if not (code.isascii() and code.isalnum())] == []
+    assert len(set(codes)) == len(codes)
+
+
 def test_a_code_that_cannot_be_used_is_refused_with_one_and_the_same_sentence(book: Book) -> None:
     """Unknown, used, replaced, expired, of a disabled user or of a patient: nobody learns which codes exist."""
     used, replaced, late, shut = added(book), added(book), added(book), added(book)
