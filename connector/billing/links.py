@@ -21,7 +21,7 @@ from connector.database.base import Base, state_column
 REVOKED_BY_STAFF = "revoked"
 """Why a link ends that a person has ended; whoever holds it gets no other."""
 _ALPHABET = string.ascii_letters + string.digits
-"""A token that begins with a dash is an option on a command line, and mail programs cut dashes off the end of a link."""
+"""A code that begins with a dash is an option on a command line, and mail programs cut one off the end of a link."""
 _LENGTH = 43
 """Of so many letters and digits there are as many as of 256 bits."""
 
@@ -35,6 +35,8 @@ class LinkKind(StrEnum):
     """An instant payment, a hold, or a payment plan to accept."""
     INVOICE = "invoice"
     OVERDUE = "overdue"
+    RECEIPT = "receipt"
+    """An invoice that is paid, to be seen and saved; nothing can be done with it, so nothing uses it up."""
     PLAN_CHANGE = "plan_change"
     """New terms to accept."""
     STAFF = "staff"

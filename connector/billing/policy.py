@@ -48,6 +48,16 @@ class EarlyCancel(StrEnum):
     """Refused, unless a person overrides it; nothing is charged."""
 
 
+class Receipts(StrEnum):
+    """Which payments have a receipt with a link to the invoice. What payers do themselves always has one."""
+
+    ALL = "all"
+    SPARING = "sparing"
+    """All but the regular debits of whoever pays weekly or fortnightly, of which the first has one."""
+    FEW = "few"
+    """Of regular debits only the first of each agreement, and what was recovered."""
+
+
 class FeeBearer(StrEnum):
     """Who pays the platform fee."""
 
@@ -97,6 +107,7 @@ class BillingPolicy(BaseModel):
     upcoming_notice_days: Days = 3
     """Days before a debit on which it is announced; 0: not at all."""
     card_expiry_notice_days: tuple[Days, ...] = (30, 7)
+    receipts: Receipts = Receipts.SPARING
     send_from_hour: Hour = 9
     send_until_hour: Hour = 17
 

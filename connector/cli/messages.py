@@ -35,6 +35,7 @@ SAMPLE: dict[str, object] = {
     "card_expiry": "12/2029",
     "frequency": "monthly",
     "is_plan": False,
+    "about": "",
     "count": 1,
     "contract_ids": ["con_EXAMPLE"],
     "expires_on": _DAY,

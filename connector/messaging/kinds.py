@@ -17,7 +17,6 @@ class MessageKind(StrEnum):
 
     INVITATION = "invitation"
     PAYMENT_REQUEST = "payment_request"
-    INVOICE_ISSUED = "invoice_issued"
     RECEIPT = "receipt"
     UPCOMING_DEBIT = "upcoming_debit"
     PAYMENT_FAILED = "payment_failed"
@@ -60,8 +59,7 @@ _METHOD = frozenset({"method", "last4"})
 REQUIRED: dict[MessageKind, frozenset[str]] = {
     MessageKind.INVITATION: _PERSON | {"expires_on"},
     MessageKind.PAYMENT_REQUEST: _PERSON | {"amount", "due_on", "is_plan", "expires_on"},
-    MessageKind.INVOICE_ISSUED: _PERSON | _METHOD | {"number", "amount", "due_on"},
-    MessageKind.RECEIPT: _PERSON | _METHOD | {"number", "amount", "paid_on"},
+    MessageKind.RECEIPT: _PERSON | _METHOD | {"number", "amount", "paid_on", "expires_on"},
     MessageKind.UPCOMING_DEBIT: _PERSON | _METHOD | {"amount", "due_on"},
     MessageKind.PAYMENT_FAILED: _PERSON | _METHOD | {"amount", "due_on", "retry_on"},
     MessageKind.PAYMENT_FAILED_AGAIN: _PERSON | _METHOD | {"amount", "due_on", "retry_on"},
@@ -75,14 +73,15 @@ REQUIRED: dict[MessageKind, frozenset[str]] = {
     MessageKind.OVERDUE_STAFF_NOTICE: frozenset({"practice", "url", "count", "amount", "contract_ids"}),
     MessageKind.KEPT_TOO_MUCH: frozenset({"practice", "url", "number", "amount"}),
     MessageKind.STAFF_INVITATION: _PERSON | {"expires_on"},
-    MessageKind.NEW_LINK: _PERSON | {"expires_on"},
+    MessageKind.NEW_LINK: _PERSON | {"about", "expires_on"},
     MessageKind.PAYMENT_PLAN_PAUSED: _PERSON | {"amount", "paused_on"},
     MessageKind.MEMBERSHIP_CANCELLED: frozenset({"given_name", "practice", "ends_on"}),
 }
 """The values of each kind, which must all be given, for every channel.
 
 given_name, practice  text: the recipient's given name; the practice's name as patients know it
-url                   text: where the next step is taken; of an invitation to work here the code that it takes
+url                   text: where the next step is taken; of a receipt, where the invoice is, '' for nowhere; of an
+                      invitation to work here the code that it takes
 person, plan          text: the given name of the person whose plan changes, or who joins; the name of the new plan
 number, hold_id       text: what staff and patient call the document; the hold's id
 amount, old_amount    Money: what this message is about; for notices to staff and paused plans, all that is open
@@ -90,6 +89,7 @@ method, last4         text: 'card' or 'bank account'; its last four digits, '' w
 card_expiry           text: MM/YYYY
 frequency             text: 'weekly', 'fortnightly', 'monthly' or 'annually'
 is_plan               bool: whether a payment plan is to be set up, rather than one payment made
+about                 text: 'receipt' or 'method' where the link asks for nothing, '' for all others
 count, contract_ids   int; list of text: contracts that are overdue
 expires_on            date on which the link, or the hold, ends; None for a hosted page, which is open for one day
 retry_on              date of the next attempt; None when there is none

@@ -44,6 +44,7 @@ VALUES: dict[str, object] = {
     "card_expiry": "11/2026",
     "frequency": "monthly",
     "is_plan": False,
+    "about": "",
     "count": 2,
     "contract_ids": ["con_1", "con_2"],
     "expires_on": DAY,
@@ -133,6 +134,15 @@ def test_an_sms_is_one_text_of_160_characters(kind: MessageKind, is_plan: bool) 
     assert places is not None
     assert places <= 160
     assert "\n" not in text
+
+
+@pytest.mark.parametrize("about", ["", "receipt", "method"])
+def test_a_link_by_sms_says_what_it_is_for_in_one_text(about: str) -> None:
+    """Nobody should have to open a link to learn that nothing is asked for."""
+    text = render(MessageKind.NEW_LINK, Channel.SMS, values(MessageKind.NEW_LINK, about=about))[1]
+
+    assert septets(text) in range(161)
+    assert ("new link" in text) == (not about)
 
 
 @pytest.mark.parametrize("kind", BY_SMS)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -33,6 +33,7 @@ from connector.use_cases.invoices.invoice_document import invoice_number
 from connector.use_cases.invoices.owed import owed
 from connector.use_cases.patient_pages.link_subject import link_subject
 from connector.use_cases.patient_pages.link_url import link_for
+from connector.use_cases.patient_pages.open_link import ON_WISH
 from connector.use_cases.patient_pages.show_invoice import live_attempt
 from connector.use_cases.practice.staff_users import INVITATION_LASTS, invitation_code
 
@@ -73,11 +74,12 @@ class Asked:
 Found = tuple[Values, Link | None]
 
 
-def _link(asked: Asked, kind: LinkKind) -> Link | None:
+def _link(asked: Asked, kind: LinkKind, subject_id: str = "") -> Link | None:
+    """A link for what the message is about, or for what that belongs to."""
     member = asked.member
     if member is None:
         return None
-    return lambda: link_for(asked.context, kind, asked.message.subject_id, asked.location, member)
+    return lambda: link_for(asked.context, kind, subject_id or asked.message.subject_id, asked.location, member)
 
 
 def _method_link(asked: Asked, agreement_id: str, currency: str) -> Link | None:
@@ -106,7 +108,8 @@ def _invitation(asked: Asked) -> Found | None:
 
 
 def _new_link(asked: Asked) -> Found | None:
-    return {}, _link(asked, link_subject(asked.context, asked.session, asked.message.subject_id).kind)
+    kind = link_subject(asked.context, asked.session, asked.message.subject_id).kind
+    return {"about": kind.value if kind in ON_WISH else ""}, _link(asked, kind)
 
 
 def _payment_request(asked: Asked) -> Found | None:
@@ -122,12 +125,6 @@ def _hold_request(asked: Asked) -> Found | None:
     return {"amount": asked.money("amount")}, _link(asked, LinkKind.PAYMENT)
 
 
-def _invoice_issued(asked: Asked) -> Found | None:
-    invoice = asked.session.get_one(Invoice, asked.message.subject_id)
-    values: Values = {"number": invoice_number(invoice), "amount": invoice.amount, "due_on": invoice.due_date}
-    return values | _method(_usable(asked)), _link(asked, LinkKind.INVOICE)
-
-
 def _receipt(asked: Asked) -> Found | None:
     payment = asked.session.get_one(Payment, asked.message.subject_id)
     invoice = asked.session.get_one(Invoice, payment.invoice_id)
@@ -136,14 +133,16 @@ def _receipt(asked: Asked) -> Found | None:
         .join(ChargeAttempt, ChargeAttempt.payment_method_id == PaymentMethod.id)
         .where(ChargeAttempt.charge_id == payment.charge_id, ChargeAttempt.state == AttemptState.SUCCEEDED)
     ).first()
-    # There is nothing left to do about a paid invoice, and so no page to lead to.
     values: Values = {
         "number": invoice_number(invoice),
         "amount": payment.amount,
         "paid_on": payment.business_date,
         "url": "",
+        "expires_on": asked.today + timedelta(days=asked.location.policy.invoice_link_days),
     }
-    return values | _method(method), None
+    # The money has arrived in any case, even where there is no page with a paid invoice to lead to.
+    is_shown = bool(asked.context.public_url) and invoice.status is InvoiceStatus.COMPLETED
+    return values | _method(method), _link(asked, LinkKind.RECEIPT, invoice.id) if is_shown else None
 
 
 def _upcoming_debit(asked: Asked) -> Found | None:
@@ -299,7 +298,6 @@ def _membership_cancelled(asked: Asked) -> Found | None:
 FACTS: dict[MessageKind, Callable[[Asked], Found | None]] = {
     MessageKind.INVITATION: _invitation,
     MessageKind.PAYMENT_REQUEST: _payment_request,
-    MessageKind.INVOICE_ISSUED: _invoice_issued,
     MessageKind.RECEIPT: _receipt,
     MessageKind.UPCOMING_DEBIT: _upcoming_debit,
     MessageKind.PAYMENT_FAILED: _payment_failed,

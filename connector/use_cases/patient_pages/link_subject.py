@@ -39,7 +39,7 @@ class LinkSubject:
     currency: str
     expires_at: datetime
     promise: str
-    """What the payer authorises by saving a payment method for it; a few sentences."""
+    """What the payer authorises by saving a payment method for it, in a few sentences; empty where nothing is paid."""
 
 
 def link_subject(context: Context, session: Session, subject_id: str) -> LinkSubject:
@@ -53,7 +53,7 @@ def link_subject(context: Context, session: Session, subject_id: str) -> LinkSub
             found: LinkSubject | None = describe(context, session, row)
             if found is None or found.expires_at <= context.clock.now():
                 raise DomainError(f"{subject_id} does not wait for the payer any more, so there is no link for it.")
-            others = paid_besides(session, found.member_id, found.id)
+            others = paid_besides(session, found.member_id, found.id) if found.promise else ()
             return replace(found, promise=found.promise + besides_text(others))
     raise DomainError(f"There is nothing with the id {subject_id!r}: check it, and copy it as a whole.")
 
@@ -74,6 +74,8 @@ def _contract(context: Context, session: Session, contract: Contract) -> LinkSub
 
 
 def _invoice(context: Context, session: Session, invoice: Invoice) -> LinkSubject | None:
+    if invoice.status is InvoiceStatus.COMPLETED:
+        return _paid_invoice(context, session, invoice)
     if invoice.status not in UNPAID:
         return None
     location = session.get_one(Location, invoice.location_id)
@@ -86,6 +88,18 @@ def _invoice(context: Context, session: Session, invoice: Invoice) -> LinkSubjec
     kind = LinkKind.OVERDUE if overdue else LinkKind.INVOICE
     until = context.clock.now() + timedelta(days=days)
     return LinkSubject(kind, invoice.id, invoice.member_id, location, invoice.currency, until, promise)
+
+
+def _paid_invoice(context: Context, session: Session, invoice: Invoice) -> LinkSubject:
+    """To be seen only, and so never on a page of the processor."""
+    if not context.public_url:
+        raise DomainError(
+            f"The invoice {invoice.id} is paid, and there are no pages of yours to show it on: give the payer the file "
+            f"of `connector invoices pdf {invoice.id}`, or set CONNECTOR_LINKS__PUBLIC_URL."
+        )
+    location = session.get_one(Location, invoice.location_id)
+    until = context.clock.now() + timedelta(days=location.policy.invoice_link_days)
+    return LinkSubject(LinkKind.RECEIPT, invoice.id, invoice.member_id, location, invoice.currency, until, "")
 
 
 def _request(_context: Context, session: Session, request: InstantPayment) -> LinkSubject | None:

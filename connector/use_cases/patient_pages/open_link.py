@@ -19,7 +19,7 @@ from connector.billing.offers.plan_changes import PlanChange
 from connector.use_cases.context import Context
 from connector.use_cases.invoices.invoice_document import invoice_document
 from connector.use_cases.patient_pages.paid_besides import PaidBesides, paid_besides
-from connector.use_cases.patient_pages.show_invoice import InvoicePage, invoice_page
+from connector.use_cases.patient_pages.show_invoice import InvoicePage, PaidPage, invoice_page, paid_page
 from connector.use_cases.patient_pages.show_plan_change import ChangePage, change_page
 from connector.use_cases.patient_pages.show_request import (
     HoldPage,
@@ -31,10 +31,12 @@ from connector.use_cases.patient_pages.show_request import (
 )
 from connector.use_cases.patient_pages.show_signup import SignupPage, signup_page
 
-PATIENT_KINDS = (LinkKind.SIGNUP, LinkKind.PAYMENT, LinkKind.INVOICE, LinkKind.OVERDUE, LinkKind.PLAN_CHANGE)
+PATIENT_KINDS = tuple(kind for kind in LinkKind if kind is not LinkKind.STAFF)
 """Links of any other kind are unknown on the patients' pages."""
+ON_WISH = (LinkKind.RECEIPT,)
+"""Links with which nothing is asked for."""
 
-Page = SignupPage | InvoicePage | RequestPage | PlanPage | HoldPage | ChangePage
+Page = SignupPage | InvoicePage | PaidPage | RequestPage | PlanPage | HoldPage | ChangePage
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ def page_of(context: Context, session: Session, link: SecureLink) -> OpenedLink 
         row = session.get(model, link.subject_id)
         if row is not None:
             location = session.get_one(Location, _location_id(session, row))
-            page: Page | None = describe(context, session, location, row)
+            page: Page | None = _OF_KIND.get(link.kind, describe)(context, session, location, row)
             if page is None:
                 return None
             besides = paid_besides(session, link.member_id or "", link.subject_id)
@@ -121,3 +123,7 @@ _DESCRIBED: dict[type, Callable[..., Page | None]] = {
     PaymentHold: lambda _context, session, location, hold: hold_page(session, location, hold),
     PlanChange: lambda _context, session, _location, change: change_page(session, change),
 }
+_OF_KIND: dict[LinkKind, Callable[..., Page | None]] = {
+    LinkKind.RECEIPT: lambda _context, _session, _location, invoice: paid_page(invoice),
+}
+"""Links that show something else of what they are about than what is to be done."""

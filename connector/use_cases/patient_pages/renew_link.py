@@ -13,7 +13,7 @@ from connector.messaging.kinds import MessageKind
 from connector.use_cases.context import Context
 from connector.use_cases.messages.queue_message import queue_message
 from connector.use_cases.patient_pages.link_subject import link_subject
-from connector.use_cases.patient_pages.open_link import PATIENT_KINDS
+from connector.use_cases.patient_pages.open_link import ON_WISH, PATIENT_KINDS
 
 
 def renew_link(context: Context, token: str) -> None:
@@ -29,6 +29,9 @@ def renew_link(context: Context, token: str) -> None:
         try:
             subject = link_subject(context, session, link.subject_id)
         except DomainError:
+            return
+        if subject.kind in ON_WISH and subject.kind is not link.kind:
+            # What the link was for is settled.
             return
         queue_message(
             session,

@@ -57,6 +57,20 @@ class InvoicePage:
     """Why the last try did not succeed, in words for the payer; empty when there was none."""
 
 
+@dataclass(frozen=True, slots=True)
+class PaidPage:
+    """All that the page of a paid invoice shows, beside the invoice itself."""
+
+    number: str
+    amount: Money
+
+
+def paid_page(invoice: Invoice) -> PaidPage | None:
+    """The page of an invoice that is paid; None while anything is owed on it."""
+    is_paid = invoice.status is InvoiceStatus.COMPLETED
+    return PaidPage(invoice_number(invoice), invoice.amount) if is_paid else None
+
+
 def invoice_page(session: Session, invoice: Invoice) -> InvoicePage | None:
     """The page of an invoice; None when nothing is owed on it."""
     if invoice.status not in (*UNPAID, InvoiceStatus.PROCESSING):

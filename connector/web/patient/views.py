@@ -15,7 +15,7 @@ from connector.billing.prices.pricing import percent_text
 from connector.use_cases.patient_pages.answers import Done
 from connector.use_cases.patient_pages.open_link import OpenedLink
 from connector.use_cases.patient_pages.paid_besides import in_all
-from connector.use_cases.patient_pages.show_invoice import InvoicePage
+from connector.use_cases.patient_pages.show_invoice import InvoicePage, PaidPage
 from connector.use_cases.patient_pages.show_plan_change import ChangePage
 from connector.use_cases.patient_pages.show_request import HoldPage, PlanPage, RequestPage
 from connector.use_cases.patient_pages.show_signup import SignupPage, offer_key
@@ -27,6 +27,7 @@ STYLE = (TEMPLATES / "style.css").read_text(encoding="utf-8")
 _TEMPLATE: dict[type, str] = {
     SignupPage: "signup.html",
     InvoicePage: "invoice.html",
+    PaidPage: "paid.html",
     RequestPage: "request.html",
     PlanPage: "payment_plan.html",
     HoldPage: "hold.html",
