@@ -36,6 +36,7 @@ SAMPLE: dict[str, object] = {
     "frequency": "monthly",
     "is_plan": False,
     "about": "",
+    "parts": [],
     "count": 1,
     "contract_ids": ["con_EXAMPLE"],
     "expires_on": _DAY,

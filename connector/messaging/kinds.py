@@ -58,7 +58,7 @@ _METHOD = frozenset({"method", "last4"})
 
 REQUIRED: dict[MessageKind, frozenset[str]] = {
     MessageKind.INVITATION: _PERSON | {"expires_on"},
-    MessageKind.PAYMENT_REQUEST: _PERSON | {"amount", "due_on", "is_plan", "expires_on"},
+    MessageKind.PAYMENT_REQUEST: _PERSON | {"amount", "due_on", "is_plan", "parts", "expires_on"},
     MessageKind.RECEIPT: _PERSON | _METHOD | {"number", "amount", "paid_on", "expires_on"},
     MessageKind.UPCOMING_DEBIT: _PERSON | _METHOD | {"amount", "due_on"},
     MessageKind.PAYMENT_FAILED: _PERSON | _METHOD | {"amount", "due_on", "retry_on"},
@@ -90,6 +90,7 @@ card_expiry           text: MM/YYYY
 frequency             text: 'weekly', 'fortnightly', 'monthly' or 'annually'
 is_plan               bool: whether a payment plan is to be set up, rather than one payment made
 about                 text: 'receipt' or 'method' where the link asks for nothing, '' for all others
+parts                 list of Money and date: the amounts of a request with their days; empty where there is only one
 count, contract_ids   int; list of text: contracts that are overdue
 expires_on            date on which the link, or the hold, ends; None for a hosted page, which is open for one day
 retry_on              date of the next attempt; None when there is none

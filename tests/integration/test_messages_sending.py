@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -30,6 +31,7 @@ from connector.use_cases.messages.send_messages import CLAIM_LASTS, MAYBE_SENT, 
 from connector.use_cases.patient_pages.open_link import open_link
 from connector.use_cases.recovery.tell_staff import tell_staff
 from connector.use_cases.requests.hold_payment import request_hold
+from connector.use_cases.requests.request_payment import request_payment
 from connector.use_cases.requests.settle_hold import release_hold
 from tests.support.post import EMAIL, NUMBER, Post, tokens
 from tests.support.practice import Enrolled, Practice, person_of
@@ -94,6 +96,22 @@ def test_a_message_says_who_what_and_when(post: Post, owing: Enrolled) -> None:
     for words in ("Dear Ada", "Leura Dental", "01/09/2026", "card ending in 0341", "try again on 04/09/2026"):
         assert words in mail
     assert "insufficient" not in mail
+
+
+def test_a_request_of_several_amounts_does_not_ask_for_all_of_it_at_once(post: Post) -> None:
+    """Each amount is announced with its own day; one amount alone is asked for as ever."""
+    person, parts = post.enrol(None), [(aud(5_000), date(2026, 9, 1)), (aud(7_000), date(2026, 10, 1))]
+    request_payment(post.practice.context, person.member_id, parts, STAFF)
+    request_payment(post.practice.context, person.member_id, parts[:1], STAFF)
+
+    post.send()
+
+    several, one = sorted(post.mails(), key=len, reverse=True)
+    assert "pay $120.00 in 2 parts: - $50.00, due on 01/09/2026 - $70.00, due on 01/10/2026 Please" in " ".join(
+        several.split()
+    )
+    assert "pay $50.00, due on 01/09/2026." in one
+    assert any("$120.00 in 2 parts, the first of $50.00 due 01/09/2026." in text for text in post.texts())
 
 
 def test_without_pages_of_our_own_the_link_leads_to_the_processors_page(post: Post, owing: Enrolled) -> None:

@@ -45,6 +45,7 @@ VALUES: dict[str, object] = {
     "frequency": "monthly",
     "is_plan": False,
     "about": "",
+    "parts": [],
     "count": 2,
     "contract_ids": ["con_1", "con_2"],
     "expires_on": DAY,
@@ -134,6 +135,16 @@ def test_an_sms_is_one_text_of_160_characters(kind: MessageKind, is_plan: bool) 
     assert places is not None
     assert places <= 160
     assert "\n" not in text
+
+
+def test_a_request_of_several_amounts_says_what_is_due_when() -> None:
+    """Each with its day in an e-mail; in the one text of an SMS the first."""
+    kind, parts = MessageKind.PAYMENT_REQUEST, [(Money(50_00, "aud"), DAY), (Money(1_184_50, "aud"), date(2027, 1, 5))]
+    mail, text = (render(kind, channel, values(kind, parts=parts))[1] for channel in (Channel.EMAIL, Channel.SMS))
+
+    assert f"$1,234.50 in 2 parts:\n\n- $50.00, due on {SHOWN_DAY}\n- $1,184.50, due on 05/01/2027\n\n" in mail
+    assert f"$1,234.50 in 2 parts, the first of $50.00 due {SHOWN_DAY}." in text
+    assert septets(text) in range(161)
 
 
 @pytest.mark.parametrize("about", ["", "receipt", "method"])

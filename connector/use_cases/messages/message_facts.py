@@ -17,7 +17,7 @@ from connector.billing.agreements.payment_plans import PaymentPlan
 from connector.billing.agreements.payment_requests import HoldStatus, PaymentHold
 from connector.billing.clinics import Location
 from connector.billing.collecting.charges import AttemptState, Charge, ChargeAttempt, Payment
-from connector.billing.invoices import Invoice, InvoiceStatus
+from connector.billing.invoices import UNPAID, Invoice, InvoiceStatus
 from connector.billing.links import LinkKind
 from connector.billing.members import Member, MethodKind, PaymentMethod
 from connector.billing.offers.plan_changes import PlanChange
@@ -113,11 +113,13 @@ def _new_link(asked: Asked) -> Found | None:
 
 
 def _payment_request(asked: Asked) -> Found | None:
-    values: Values = {
-        "amount": asked.money("amount"),
-        "due_on": asked.day("due_on"),
-        "is_plan": bool(asked.message.detail.get("is_plan")),
-    }
+    is_plan = bool(asked.message.detail.get("is_plan"))
+    values: Values = {"amount": asked.money("amount"), "due_on": asked.day("due_on"), "is_plan": is_plan, "parts": []}
+    query = select(Invoice).where(Invoice.instant_payment_id == asked.message.subject_id, Invoice.status.in_(UNPAID))
+    parts = [(part.amount, part.due_date) for part in asked.session.scalars(query.order_by(Invoice.period))]
+    if len(parts) > 1:
+        values["amount"] = total((amount for amount, _ in parts), asked.location.currency)
+        values["due_on"], values["parts"] = parts[0][1], parts
     return values, _link(asked, LinkKind.PAYMENT)
 
 
