@@ -37,6 +37,8 @@ class LinkKind(StrEnum):
     OVERDUE = "overdue"
     RECEIPT = "receipt"
     """An invoice that is paid, to be seen and saved; nothing can be done with it, so nothing uses it up."""
+    METHOD = "method"
+    """Another payment method for a membership or payment plan that runs."""
     PLAN_CHANGE = "plan_change"
     """New terms to accept."""
     STAFF = "staff"

@@ -128,7 +128,10 @@ def payment_plan(
 @click.argument("contract_id", type=CONTRACT)
 @json_option
 def invite(contract_id: str, as_json: bool) -> None:
-    """Open the page of CONTRACT_ID on which the patient authorises a card or bank account, or gives another one."""
+    """Open the page of CONTRACT_ID on which the patient authorises a card or bank account, or gives another one.
+
+    Nothing is sent: the page is for the desk. To send a link, use `connector patient-links send CONTRACT_ID`.
+    """
     with opened(stripe=True) as context:
         try:
             page = invite_member(context, contract_id)
@@ -137,5 +140,8 @@ def invite(contract_id: str, as_json: bool) -> None:
     if as_json:
         print_json({"contract_id": contract_id, "url": page.url})
     else:
-        console().print("Let the patient open this page; it is valid for a day:")
+        console().print(
+            "Let the patient open this page, which is valid for a day; "
+            f"`connector patient-links send {contract_id}` sends a link instead:"
+        )
         click.echo(visible(page.url))

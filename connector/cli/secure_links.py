@@ -26,7 +26,9 @@ def patient_links() -> None:
 def send(subject_id: str, show: bool, as_json: bool) -> None:
     """Send a new link for a contract, invoice, payment request, payment plan, hold or plan change.
 
-    SUBJECT_ID is its id. The link goes to the contact on file, and every older one for it is revoked.
+    SUBJECT_ID is its id. The link goes to the contact on file, and every older one for it is revoked. For a contract
+    that waits it leads to the sign-up, for one that runs to a change of card or bank account, as for a payment plan;
+    for a paid invoice to the invoice itself.
     """
     with opened(stripe=True) as context:
         if not show:
@@ -45,7 +47,8 @@ def send(subject_id: str, show: bool, as_json: bool) -> None:
     elif as_json:
         print_json({"subject_id": subject_id, "queued": True, "expires_on": expires_on})
     else:
-        click.echo(f"A link is on its way, and is open until {expires_on:%d/%m/%Y}.")
+        ends = f"until {expires_on:%d/%m/%Y}" if expires_on else "for a day from when it is sent"
+        click.echo(f"A link goes out with the next messages, and is open {ends}.")
 
 
 @patient_links.command("list")

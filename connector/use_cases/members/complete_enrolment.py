@@ -98,7 +98,8 @@ def _contract(session: Session, contract: Contract, page: _Completed) -> None:
         _ask_again(session, contract.id, MessageKind.INVITATION, page)
         return
     activate(session, location, contract, page.now)
-    end(session, LinkKind.SIGNUP, contract.id, "consumed", page.now)
+    for kind in (LinkKind.SIGNUP, LinkKind.METHOD):
+        end(session, kind, contract.id, "consumed", page.now)
 
 
 def _ask_again(session: Session, agreement_id: str, kind: MessageKind, page: _Completed) -> None:
@@ -148,6 +149,7 @@ def _payment_plan(session: Session, plan: PaymentPlan, page: _Completed) -> None
     location = session.get_one(Location, plan.location_id)
     if _kept(session, location, plan.member_id, page) is None:
         return
+    end(session, LinkKind.METHOD, plan.id, "consumed", page.now)
     shown, present = shown_amounts(session, plan.id, page.page_id), plan_page(page.context, session, location, plan)
     if shown and present and present.amounts != shown:
         _ask_again(session, plan.id, MessageKind.NEW_LINK, page)

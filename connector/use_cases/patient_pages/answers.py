@@ -21,6 +21,7 @@ ON_DUE_DATES = "Each payment will be taken on its due date."
 SET_ASIDE = "The amount is set aside on your card. Nothing was charged."
 BANK_ASKED = "Your bank is being asked. You will be told if anything is missing."
 DECLINED = "You have declined the change."
+METHOD_GIVEN = "Your payments are taken from the new card or bank account from now on."
 JOINED = "You have joined already: there is nothing more to do."
 HELD = {HoldStatus.AUTHORISING: BANK_ASKED, HoldStatus.AUTHORISED: SET_ASIDE}
 """What became of a hold for which a card was given."""

@@ -23,6 +23,7 @@ from connector.errors import DomainError
 from connector.money import Money
 from connector.use_cases.context import Context
 from connector.use_cases.patient_pages.paid_besides import besides_text, paid_besides
+from connector.use_cases.patient_pages.show_method import RUNNING
 from connector.use_cases.patient_pages.show_request import plan_page
 from connector.use_cases.patient_pages.show_signup import SIGNABLE, dues
 
@@ -53,12 +54,15 @@ def link_subject(context: Context, session: Session, subject_id: str) -> LinkSub
             found: LinkSubject | None = describe(context, session, row)
             if found is None or found.expires_at <= context.clock.now():
                 raise DomainError(f"{subject_id} does not wait for the payer any more, so there is no link for it.")
-            others = paid_besides(session, found.member_id, found.id) if found.promise else ()
+            own = "" if found.kind is LinkKind.METHOD else found.id
+            others = paid_besides(session, found.member_id, own) if found.promise else ()
             return replace(found, promise=found.promise + besides_text(others))
     raise DomainError(f"There is nothing with the id {subject_id!r}: check it, and copy it as a whole.")
 
 
 def _contract(context: Context, session: Session, contract: Contract) -> LinkSubject | None:
+    if contract.status in RUNNING:
+        return _another_method(context, session, contract)
     if contract.status not in SIGNABLE:
         return None
     location = session.get_one(Location, contract.location_id)
@@ -71,6 +75,14 @@ def _contract(context: Context, session: Session, contract: Contract) -> LinkSub
     )
     until = context.clock.now() + timedelta(days=location.policy.signup_link_days)
     return LinkSubject(LinkKind.SIGNUP, contract.id, contract.member_id, location, contract.currency, until, promise)
+
+
+def _another_method(context: Context, session: Session, agreement: Contract | PaymentPlan) -> LinkSubject:
+    location = session.get_one(Location, agreement.location_id)
+    what = "membership" if isinstance(agreement, Contract) else "payment plan"
+    promise = f"{_practice(location)} will collect with this method what falls due from now on under your {what}."
+    until = context.clock.now() + timedelta(days=location.policy.invoice_link_days)
+    return LinkSubject(LinkKind.METHOD, agreement.id, agreement.member_id, location, agreement.currency, until, promise)
 
 
 def _invoice(context: Context, session: Session, invoice: Invoice) -> LinkSubject | None:
@@ -120,6 +132,8 @@ def _request(_context: Context, session: Session, request: InstantPayment) -> Li
 
 
 def _payment_plan(context: Context, session: Session, plan: PaymentPlan) -> LinkSubject | None:
+    if plan.status in RUNNING:
+        return _another_method(context, session, plan)
     location = session.get_one(Location, plan.location_id)
     shown = plan_page(context, session, location, plan)
     if shown is None:

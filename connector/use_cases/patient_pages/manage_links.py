@@ -40,8 +40,11 @@ def subject_and_member(context: Context, subject_id: str) -> tuple[LinkSubject, 
         return subject, session.get_one(Member, subject.member_id)
 
 
-def send_link(context: Context, subject_id: str, actor: str) -> date:
-    """Queue a message with a new link; returns the day on which it ends. Raises DomainError as above."""
+def send_link(context: Context, subject_id: str, actor: str) -> date | None:
+    """Queue a message with a new link; returns the day on which it ends. Raises DomainError as above.
+
+    None without pages of our own: the processor's page is made when the message goes out, and is open for a day.
+    """
     now = context.clock.now()
     with context.database.unit_of_work() as session:
         subject = link_subject(context, session, subject_id)
@@ -58,7 +61,7 @@ def send_link(context: Context, subject_id: str, actor: str) -> date:
             expires_on=expires_on.isoformat(),
         )
         remember(session, subject.id, "Link Sent", now, location_id=subject.location.id, actor=actor)
-    return expires_on
+    return expires_on if context.public_url else None
 
 
 def list_links(context: Context, location: Location) -> list[LinkLine]:

@@ -20,6 +20,7 @@ from connector.use_cases.context import Context
 from connector.use_cases.invoices.invoice_document import invoice_document
 from connector.use_cases.patient_pages.paid_besides import PaidBesides, paid_besides
 from connector.use_cases.patient_pages.show_invoice import InvoicePage, PaidPage, invoice_page, paid_page
+from connector.use_cases.patient_pages.show_method import MethodPage, method_page_of
 from connector.use_cases.patient_pages.show_plan_change import ChangePage, change_page
 from connector.use_cases.patient_pages.show_request import (
     HoldPage,
@@ -33,10 +34,10 @@ from connector.use_cases.patient_pages.show_signup import SignupPage, signup_pag
 
 PATIENT_KINDS = tuple(kind for kind in LinkKind if kind is not LinkKind.STAFF)
 """Links of any other kind are unknown on the patients' pages."""
-ON_WISH = (LinkKind.RECEIPT,)
+ON_WISH = (LinkKind.RECEIPT, LinkKind.METHOD)
 """Links with which nothing is asked for."""
 
-Page = SignupPage | InvoicePage | PaidPage | RequestPage | PlanPage | HoldPage | ChangePage
+Page = SignupPage | InvoicePage | PaidPage | MethodPage | RequestPage | PlanPage | HoldPage | ChangePage
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,9 @@ def page_of(context: Context, session: Session, link: SecureLink) -> OpenedLink 
             page: Page | None = _OF_KIND.get(link.kind, describe)(context, session, location, row)
             if page is None:
                 return None
-            besides = paid_besides(session, link.member_id or "", link.subject_id)
+            # With another method for an agreement, what is overdue of it is paid besides, too.
+            own = "" if link.kind is LinkKind.METHOD else link.subject_id
+            besides = paid_besides(session, link.member_id or "", own)
             return OpenedLink(link.subject_id, practice_of(location), page, besides)
     return None
 
@@ -125,5 +128,6 @@ _DESCRIBED: dict[type, Callable[..., Page | None]] = {
 }
 _OF_KIND: dict[LinkKind, Callable[..., Page | None]] = {
     LinkKind.RECEIPT: lambda _context, _session, _location, invoice: paid_page(invoice),
+    LinkKind.METHOD: lambda _context, session, _location, agreement: method_page_of(session, agreement),
 }
 """Links that show something else of what they are about than what is to be done."""

@@ -52,6 +52,7 @@ from connector.use_cases.patient_pages.pay_request import pay_request
 from connector.use_cases.patient_pages.promo_tries import WrongCode, count_try
 from connector.use_cases.patient_pages.refusals import NO_CARD, NO_METHOD, PayerRefusal, payer_words
 from connector.use_cases.patient_pages.show_invoice import InvoicePage
+from connector.use_cases.patient_pages.show_method import MethodPage
 from connector.use_cases.patient_pages.show_plan_change import ChangePage
 from connector.use_cases.patient_pages.show_request import HoldPage, PlanPage, RequestPage, plan_page
 from connector.use_cases.patient_pages.show_signup import SignupPage
@@ -300,6 +301,7 @@ _ACTIONS: dict[tuple[type[Page], str], Callable[[_Submit], Answer | None]] = {
     (SignupPage, "method"): _method,
     (InvoicePage, "pay"): _pay,
     (InvoicePage, "method"): _method,
+    (MethodPage, "method"): _method,
     (RequestPage, "pay"): _pay_request,
     (RequestPage, "method"): _method,
     (PlanPage, "accept"): _accept_plan,

@@ -16,7 +16,7 @@ from connector.billing.agreements.payment_requests import InstantPayment, Paymen
 from connector.billing.clinics import Location
 from connector.billing.collecting.charges import Payment
 from connector.billing.invoices import Invoice, InvoiceStatus
-from connector.billing.links import SecureLink, find
+from connector.billing.links import LinkKind, SecureLink, find
 from connector.billing.members import Member
 from connector.billing.offers.plan_changes import PlanChange, PlanChangeStatus
 from connector.use_cases.context import Context
@@ -25,6 +25,7 @@ from connector.use_cases.patient_pages.answers import (
     DECLINED,
     HELD,
     JOINED,
+    METHOD_GIVEN,
     ON_DUE_DATES,
     PAID_ALREADY,
     PLAN_SET_UP,
@@ -52,7 +53,7 @@ def told_again(context: Context, token: str, action: str) -> Done | None:
             return None
         if _done_at(session, link) + SHORT_WHILE < now:
             return None
-        told = _told(session, link.subject_id, action)
+        told = (THANKS, METHOD_GIVEN) if link.kind is LinkKind.METHOD else _told(session, link.subject_id, action)
         if told is None:
             return None
         location = session.get_one(Location, session.get_one(Member, link.member_id).location_id)

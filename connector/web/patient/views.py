@@ -16,6 +16,7 @@ from connector.use_cases.patient_pages.answers import Done
 from connector.use_cases.patient_pages.open_link import OpenedLink
 from connector.use_cases.patient_pages.paid_besides import in_all
 from connector.use_cases.patient_pages.show_invoice import InvoicePage, PaidPage
+from connector.use_cases.patient_pages.show_method import MethodPage
 from connector.use_cases.patient_pages.show_plan_change import ChangePage
 from connector.use_cases.patient_pages.show_request import HoldPage, PlanPage, RequestPage
 from connector.use_cases.patient_pages.show_signup import SignupPage, offer_key
@@ -28,6 +29,7 @@ _TEMPLATE: dict[type, str] = {
     SignupPage: "signup.html",
     InvoicePage: "invoice.html",
     PaidPage: "paid.html",
+    MethodPage: "method.html",
     RequestPage: "request.html",
     PlanPage: "payment_plan.html",
     HoldPage: "hold.html",
