@@ -23,6 +23,7 @@ from connector.use_cases.patient_pages.promo_tries import OF_NO_USE, REFUSED, TO
 from connector.use_cases.plans.promo_codes import add_promo_code, end_promo_code
 from connector.use_cases.practice.location_settings import activate_location, pause_location
 from tests.support.patient_browser import Browser, browsing, field, text_of
+from tests.support.plan_changes import add, monthly
 from tests.support.practice import Practice
 from tests.support.processes import until
 from tests.support.requests import STAFF
@@ -63,6 +64,20 @@ def test_an_invitation_leads_to_a_member_who_has_paid(browser: Browser) -> None:
     assert browser.get(path).status_code == 404
     (accepted,) = (row for row in practice.all(Activity) if row.action == "Terms Accepted")
     assert (accepted.detail["first_cents"], accepted.detail["frequency"]) == (2990, "monthly")
+
+
+def test_the_terms_say_all_that_binds_whoever_signs(browser: Browser) -> None:
+    """A benefit's own terms and waiting time, the ages of the plan, and what leaving early costs here."""
+    practice = browser.practice
+    practice.set_policy(early_cancel="charge_remainder")
+    check = {"title": "Check-up", "annual_quantity": 2, "terms": "Not with braces."}
+    clean = {"title": "Clean", "annual_quantity": 0, "waiting_months": 1}
+    add(practice.context, "Gold", monthly(4_000, benefits=[check, clean], min_age=18, lock_in_months=12))
+
+    shown = text_of(browser.get(browser.path(practice.enrol(None, plan="Gold").contract_id)).text)
+
+    assert "Check-up Not with braces. 2 a year Clean unlimited, after 1 month" in shown
+    assert "For ages 18 and over. You are bound for 12 months. If you leave earlier, the payments that fall" in shown
 
 
 def test_another_plan_shows_its_price_before_it_is_agreed_to(browser: Browser) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.billing.agreements.schedule import Frequency, due_date
-from connector.billing.offers.lock_in import ExitTerms, settle
+from connector.billing.offers.lock_in import ExitTerms, leaving_text, settle
 from connector.billing.policy import EarlyCancel
 from connector.money import Money
 
@@ -154,3 +154,18 @@ def test_staff_see_the_exact_sum(
     assert found.allowed or (policy is EarlyCancel.BLOCK and today < until)
     if policy is EarlyCancel.CHARGE_REMAINDER and today < until:
         assert found.last_day >= until - timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("months", "policy", "words"),
+    [
+        (0, EarlyCancel.CHARGE_REMAINDER, "There is no lock-in period: leaving costs nothing"),
+        (12, EarlyCancel.ALLOW, "bound for 12 months. Leaving earlier is allowed"),
+        (12, EarlyCancel.NOTICE, "payments that fall due within the next 30 days are still taken"),
+        (1, EarlyCancel.CHARGE_REMAINDER, "bound for 1 month. If you leave earlier, the payments that fall due until"),
+        (12, EarlyCancel.BLOCK, "needs the consent of the practice, and then costs nothing"),
+    ],
+)
+def test_whoever_signs_reads_beforehand_what_leaving_early_costs(months: int, policy: EarlyCancel, words: str) -> None:
+    """Under each policy of the location."""
+    assert words in leaving_text(months, policy, 30)

@@ -238,7 +238,7 @@ def test_a_migration_is_previewed_line_by_line() -> None:
         "price weekly 6.90 -> none",
         "price monthly 29.90 -> 31.90",
         "setup fee 0.00 -> 25.00",
-        "benefit Check-up 2 a year (012) -> unlimited, from month 4 (012)",
+        "benefit Check-up 2 a year (012) -> unlimited, after 3 months (012)",
         "benefit Clean 2 a year -> none",
         "discount Oral Surgery 10% -> 12.5%",
         "lock-in months 0 -> 12",

@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from itertools import count, takewhile
 
 from connector.billing.agreements.schedule import Frequency, due_date
+from connector.billing.offers.plan_terms import months_text
 from connector.billing.policy import EarlyCancel
 from connector.money import Money
 
@@ -58,6 +59,22 @@ def settle(
         last_day=max(today, first_not_charged - timedelta(days=1)),
         reason=_reason(early_cancel, locked_until, owed, due),
     )
+
+
+def leaving_text(lock_in_months: int, early_cancel: EarlyCancel, notice_days: int) -> str:
+    """What leaving within the lock-in would cost, for whoever is about to sign: the same rules as `settle`."""
+    if not lock_in_months:
+        return "There is no lock-in period: leaving costs nothing, at any time."
+    bound = f"You are bound for {months_text(lock_in_months)}."
+    match early_cancel:
+        case EarlyCancel.ALLOW:
+            return f"{bound} Leaving earlier is allowed all the same, and costs nothing."
+        case EarlyCancel.NOTICE:
+            days = "day" if notice_days == 1 else f"{notice_days} days"
+            return f"{bound} If you leave earlier, the payments that fall due within the next {days} are still taken."
+        case EarlyCancel.CHARGE_REMAINDER:
+            return f"{bound} If you leave earlier, the payments that fall due until then are charged at once."
+    return f"{bound} Leaving earlier needs the consent of the practice, and then costs nothing."
 
 
 def _charged_until(early_cancel: EarlyCancel, locked_until: date | None, today: date, notice_days: int) -> date:

@@ -115,6 +115,10 @@ class _Terms(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+NO_TERM = "No term."
+"""What stands in place of a benefit's own terms; nobody need read it."""
+
+
 class Benefit(_Terms):
     """A service that is included in the price. Several codes are alternatives: each use of any of them counts."""
 
@@ -125,7 +129,7 @@ class Benefit(_Terms):
     """After the start of the contract."""
     procedure_codes: tuple[Code, ...] = ()
     """Items of the practice system by which use is counted, e.g. the ADA item '012'."""
-    terms: Text = "No term."
+    terms: Text = NO_TERM
 
 
 class ServiceDiscount(_Terms):
@@ -238,7 +242,7 @@ def admits(terms: PlanTerms, birth: date | None, on: date) -> None:
     """
     if not terms.min_age and terms.max_age is None:
         return
-    ages = _ages(terms)
+    ages = ages_text(terms)
     if birth is None:
         raise DomainError(f"This plan is for ages {ages}: enter the date of birth first.")
     if birth > on:
@@ -277,14 +281,14 @@ def _facts(terms: PlanTerms) -> dict[str, str]:
     facts["setup fee"] = decimal_text(terms.setup_fee_cents)
     for benefit in terms.benefits:
         quantity = f"{benefit.annual_quantity} a year" if benefit.annual_quantity else "unlimited"
-        waiting = f", from month {benefit.waiting_months + 1}" if benefit.waiting_months else ""
+        waiting = f", {waiting_text(benefit)}" if benefit.waiting_months else ""
         codes = f" ({', '.join(benefit.procedure_codes)})" if benefit.procedure_codes else ""
         facts[f"benefit {benefit.title}"] = quantity + waiting + codes
     for category, discount in terms.discounts.items():
         if discount.shown:
             facts[f"discount {category.label}"] = f"{discount.percent.normalize():f}%"
     facts["lock-in months"] = str(terms.lock_in_months)
-    facts["ages"] = _ages(terms)
+    facts["ages"] = ages_text(terms)
     facts["offered from"] = str(terms.offered_from or "any day")
     facts["offered until"] = str(terms.offered_until or "any day")
     facts["tax"] = terms.tax_code.value
@@ -298,7 +302,18 @@ def _texts(terms: PlanTerms) -> dict[str, str]:
     return texts | {f"note on {label}": discount.note for label, discount in shown.items()}
 
 
-def _ages(terms: PlanTerms) -> str:
+def months_text(count: int) -> str:
+    """E.g. '1 month' or '12 months'."""
+    return "1 month" if count == 1 else f"{count} months"
+
+
+def waiting_text(benefit: Benefit) -> str:
+    """From when the benefit may be used, e.g. 'after 2 months'."""
+    return f"after {months_text(benefit.waiting_months)}" if benefit.waiting_months else "at once"
+
+
+def ages_text(terms: PlanTerms) -> str:
+    """Whom the plan admits, e.g. '18 and over' or '0 to 12'; 'any' for everybody."""
     if terms.max_age is None:
         return f"{terms.min_age} and over" if terms.min_age else "any"
     return f"{terms.min_age or 0} to {terms.max_age}"

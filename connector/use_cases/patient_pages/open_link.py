@@ -16,6 +16,7 @@ from connector.billing.documents.document import InvoiceDocument
 from connector.billing.invoices import Invoice
 from connector.billing.links import LinkKind, SecureLink, find
 from connector.billing.offers.plan_changes import PlanChange
+from connector.billing.policy import EarlyCancel
 from connector.use_cases.context import Context
 from connector.use_cases.invoices.invoice_document import invoice_document
 from connector.use_cases.patient_pages.paid_besides import PaidBesides, paid_besides
@@ -49,6 +50,9 @@ class Practice:
     email: str
     is_active: bool
     """Whether it takes payments now."""
+    early_cancel: EarlyCancel
+    cancel_notice_days: int
+    """What leaving within a lock-in costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +109,9 @@ def page_of(context: Context, session: Session, link: SecureLink) -> OpenedLink 
 
 def practice_of(location: Location) -> Practice:
     """The practice as its patients know it."""
-    is_active = location.status is LocationStatus.ACTIVE
-    return Practice(location.trading_name or location.name, location.phone, location.email, is_active)
+    policy, is_active = location.policy, location.status is LocationStatus.ACTIVE
+    name = location.trading_name or location.name
+    return Practice(name, location.phone, location.email, is_active, policy.early_cancel, policy.cancel_notice_days)
 
 
 def _location_id(

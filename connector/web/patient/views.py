@@ -11,6 +11,8 @@ from starlette.responses import HTMLResponse
 
 from connector.billing.agreements.schedule import Frequency
 from connector.billing.documents.wording import date_text, money_text, one_line
+from connector.billing.offers.lock_in import leaving_text
+from connector.billing.offers.plan_terms import NO_TERM, ages_text, waiting_text
 from connector.billing.prices.pricing import percent_text
 from connector.use_cases.patient_pages.answers import Done
 from connector.use_cases.patient_pages.open_link import OpenedLink
@@ -97,5 +99,6 @@ def _templates() -> Environment:
         "each": _EACH.__getitem__,
         "percent": percent_text,
     }
-    environment.globals |= {"offer_key": offer_key, "in_all": in_all}
+    environment.globals |= {"offer_key": offer_key, "in_all": in_all, "no_term": NO_TERM}
+    environment.globals |= {"ages_text": ages_text, "waiting_text": waiting_text, "leaving_text": leaving_text}
     return environment
