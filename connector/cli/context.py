@@ -102,7 +102,7 @@ def location_of_member(context: Context, member_id: str) -> Location:
     with context.database.read() as session:
         member = session.get(Member, member_id)
         if member is None:
-            raise DomainError(f"There is no member {member_id!r}: see `connector members list`.")
+            raise DomainError(f"There is no member {member_id!r}: see `connector members list --location SLUG`.")
         return session.get_one(Location, member.location_id)
 
 

@@ -170,7 +170,7 @@ def _show(report: ImportReport, adopted: int, invitations: InvitationReport) -> 
     if report.not_asked:
         click.echo(
             f"{len(report.not_asked)} balances are not asked for yet: send their links with "
-            "`connector patient-links send`; `connector payment-requests list` shows their ids."
+            "`connector patient-links send`; `connector payment-requests list --location SLUG` shows their ids."
         )
 
 

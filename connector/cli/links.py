@@ -54,7 +54,7 @@ def match(slug: str, as_json: bool) -> None:
     else:
         click.echo(f"{report.linked} linked, {report.review} to review, {report.none} without any likely patient.")
         if waiting:
-            click.echo(f"In the review queue now: {waiting}; see `connector links list`.")
+            click.echo(f"In the review queue now: {waiting}; see `connector links list --location SLUG`.")
     if report.problem:
         click.echo(f"Stopped: {visible(report.problem)}", err=True)
         sys.exit(1)

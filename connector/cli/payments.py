@@ -196,7 +196,7 @@ def record(
         return
     click.echo(f"Noted: {payment.amount} were paid, in the books of {payment.business_date:%d/%m/%Y}.")
     if not in_pms:
-        click.echo("It waits for Post to Ledger: see `connector write-backs list`.")
+        click.echo("It waits for Post to Ledger: see `connector write-backs list --location SLUG`.")
 
 
 def _asked(context: Context, payment_id: str, amount: Money, reason: str) -> RefundRequest:

@@ -107,7 +107,8 @@ def edit(name: str, slug: str, file: Path, closed: bool, as_json: bool) -> None:
     click.echo(f"Plan {name} has the version {made.version} now:")
     for line in made.differences or ["nothing that a member would notice"]:
         click.echo(f"  {visible(line)}")
-    click.echo("Members keep their terms; `connector plans preview` shows what the new ones would mean to them.")
+    hint = visible(f"`connector plans preview {name} --location {slug}`")
+    click.echo(f"Members keep their terms; {hint} shows what the new ones would mean to them.")
 
 
 @plans.command("list")

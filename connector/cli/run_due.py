@@ -92,11 +92,12 @@ def _tell(report: RoundReport) -> None:
     click.echo(f"Invoiced {due.invoiced}, worked on {due.charged} charges, read {report.events} events.")
     if due.declined:
         verb = "was" if due.declined == 1 else "were"
-        click.echo(f"{due.declined} {verb} declined: see `connector recoveries list`.")
+        click.echo(f"{due.declined} {verb} declined: see `connector recoveries list --location SLUG`.")
     if due.without_method:
         click.echo(f"{due.without_method} invoices wait for a payment method.")
     if due.waiting:
-        click.echo(f"{due.waiting} invoices of missed periods wait for release: see `connector invoices waiting`.")
+        hint = "see `connector invoices waiting --location SLUG`"
+        click.echo(f"{due.waiting} invoices of missed periods wait for release: {hint}.")
     for name, counts in _written(report).items():
         if told := ", ".join(f"{count} {state}" for state, count in counts.items() if count):
             click.echo(f"{name}: {told}.")

@@ -18,7 +18,7 @@ from connector.use_cases.books.work_write_backs import work_write_backs
 from connector.use_cases.members.list_members import names_of
 
 WHY = {
-    WriteBackState.UNLINKED: "Link the member: see `connector links list`.",
+    WriteBackState.UNLINKED: "Link the member: see `connector links list --location SLUG`.",
     WriteBackState.READY: "Post it by hand: `connector write-backs post`.",
     WriteBackState.QUEUED: "It goes out with the next run.",
 }

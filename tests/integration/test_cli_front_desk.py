@@ -173,7 +173,7 @@ def test_a_failed_first_charge_is_listed_with_the_way_on(practice: Practice) -> 
     sheet = document(practice, "members", "show", person.member_id)
 
     assert [row.status for row in practice.all(Contract)] == [AgreementStatus.FAILED]
-    assert "1 was declined: see `connector recoveries list`." in run.out
+    assert "1 was declined: see `connector recoveries list --location SLUG`." in run.out
     assert (line["agreement_id"], line["next_step"], line["amount_cents"]) == (
         person.contract_id,
         "invite_again",
@@ -246,7 +246,7 @@ def test_matching_says_how_many_wait_for_a_person(practice: Practice) -> None:
     again = command(practice, "links", "match", *HERE)
 
     assert (first["linked"], first["in_review"]) == (0, 2)
-    assert "In the review queue now: 2; see `connector links list`." in again.out
+    assert "In the review queue now: 2; see `connector links list --location SLUG`." in again.out
 
 
 def test_members_are_readable_in_a_narrow_terminal(practice: Practice, monkeypatch: pytest.MonkeyPatch) -> None:

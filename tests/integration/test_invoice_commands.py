@@ -127,7 +127,7 @@ def test_invoices_are_listed_shown_and_printed(practice: Practice, tmp_path: Pat
     modes = {path.stat().st_mode & 0o777 for path in tmp_path.glob("invoice.*")}
     assert modes == {0o600} or sys.platform == "win32"
     for verb in ("show", "pdf", "html", "cancel"):
-        assert_refused(practice, "see `connector invoices list`", "invoices", verb, "LEURA-000009")
+        assert_refused(practice, "see `connector invoices list --location SLUG`", "invoices", verb, "LEURA-000009")
 
 
 def test_payments_are_listed_shown_and_refunded(practice: Practice) -> None:

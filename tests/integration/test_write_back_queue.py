@@ -372,7 +372,7 @@ def test_an_unknown_write_back_is_refused_with_the_command_that_lists_them(
     verb: Callable[..., object], book: Book
 ) -> None:
     """A mistyped id changes nothing."""
-    with pytest.raises(DomainError, match="see `connector write-backs list`"):
+    with pytest.raises(DomainError, match="see `connector write-backs list --location SLUG`"):
         does(book, lambda session, key: verb(session, key, LATER, "mia"), "wb_nowhere")
 
 

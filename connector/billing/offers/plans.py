@@ -66,7 +66,7 @@ def plan_by_name(session: Session, location: Location, name: str) -> MembershipP
     )
     if plan is None:
         names = sorted(session.scalars(select(MembershipPlan.name).where(MembershipPlan.location_id == location.id)))
-        known = f"its plans are {', '.join(names)}" if names else "add one with `connector plans add`"
+        known = f"its plans are {', '.join(names)}" if names else "add one with `connector plans add --location SLUG`"
         raise DomainError(f"Location {location.slug!r} has no plan {name!r}: {known}.")
     return plan
 

@@ -168,7 +168,9 @@ def find(session: Session, write_back_id: str) -> WriteBack:
         select(WriteBack).where((WriteBack.id == write_back_id) | (WriteBack.reference == write_back_id))
     )
     if row is None:
-        raise DomainError(f"There is no write-back {write_back_id!r}: see `connector write-backs list`.")
+        raise DomainError(
+            f"There is no write-back {write_back_id!r}: see `connector write-backs list --location SLUG`."
+        )
     return row
 
 

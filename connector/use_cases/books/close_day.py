@@ -27,7 +27,10 @@ def close_day(context: Context, location: Location, day: date) -> DayReport:
         if session.scalar(
             select(DayClose.id).where(DayClose.location_id == location.id, DayClose.business_date == day)
         ):
-            raise DomainError(f"The {day} at {location.slug!r} is closed already: see `connector report day {day}`.")
+            raise DomainError(
+                f"The {day} at {location.slug!r} is closed already: "
+                f"see `connector report day {day} --location {location.slug}`."
+            )
         last = session.scalar(select(func.max(DayClose.number)).where(DayClose.location_id == location.id)) or 0
         session.add(
             DayClose(

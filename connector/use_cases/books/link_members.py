@@ -107,7 +107,8 @@ def link_by_person(context: Context, location: Location, member_id: str, patient
             return _link(session, context, location, member_id, patient_id, actor, decision=None)
     except IntegrityError:
         raise DomainError(
-            "This member or this patient is linked already: end that link first with `connector links unlink`."
+            "This member or this patient is linked already: end that link first with "
+            f"`connector links unlink --location {location.slug}`."
         ) from None
 
 
@@ -276,5 +277,8 @@ def _require_member(database: Database, location: Location, member_id: str) -> M
     with database.read() as session:
         member = session.get(Member, member_id)
     if member is None or member.location_id != location.id:
-        raise DomainError(f"Location {location.slug!r} has no member {member_id!r}: see `connector links list`.")
+        raise DomainError(
+            f"Location {location.slug!r} has no member {member_id!r}: "
+            f"see `connector links list --location {location.slug}`."
+        )
     return member

@@ -107,7 +107,7 @@ def find_invoice(session: Session, invoice_id: str, *, lock: bool = False) -> tu
         numbered = select(Invoice).join(Location, Location.id == Invoice.location_id)
         invoice = session.scalar(numbered.where(Location.slug == prefix.lower(), Invoice.number == int(digits[-12:])))
     if invoice is None:
-        raise DomainError(f"There is no invoice {invoice_id!r}: see `connector invoices list`.")
+        raise DomainError(f"There is no invoice {invoice_id!r}: see `connector invoices list --location SLUG`.")
     if lock:
         lock_invoice(session, invoice.id)
     return invoice, session.get_one(Location, invoice.location_id)

@@ -44,7 +44,7 @@ def edit_member(context: Context, member_id: str, changes: Mapping[str, str], *,
     with context.database.unit_of_work() as session:
         member = session.get(Member, member_id, with_for_update=True)
         if member is None:
-            raise DomainError(f"There is no member {member_id!r}: see `connector members find`.")
+            raise DomainError(f"There is no member {member_id!r}: see `connector members find --location SLUG`.")
         location = session.get_one(Location, member.location_id)
         before = Contact.of(member)
         known = {name: str(getattr(member, name) or "") for name in EDITABLE}

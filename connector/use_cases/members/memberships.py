@@ -32,7 +32,7 @@ def contract_for(session: Session, contract_id: str) -> tuple[Contract, Location
 
 
 def no_contract(contract_id: str) -> DomainError:
-    return DomainError(f"There is no contract {contract_id!r}: see `connector members list`.")
+    return DomainError(f"There is no contract {contract_id!r}: see `connector members list --location SLUG`.")
 
 
 def require(contract: Contract, allowed: Collection[AgreementStatus], verb: str) -> None:

@@ -64,7 +64,7 @@ def show_benefits(context: Context, member_id: str) -> BenefitSheet:
     with context.database.read() as session:
         member = session.get(Member, member_id)
         if member is None:
-            raise DomainError(f"There is no member {member_id!r}: see `connector members list`.")
+            raise DomainError(f"There is no member {member_id!r}: see `connector members list --location SLUG`.")
         location = session.get_one(Location, member.location_id)
         today = business_date(context.clock.now(), location.zone)
         live = cover_on(session, member_id, today)

@@ -108,7 +108,9 @@ def _find(session: Session, any_id: str) -> tuple[Member, list[Contract]]:
     asked = session.get(Contract, any_id)
     member = session.get(Member, asked.member_id if asked else any_id)
     if member is None:
-        raise DomainError(f"There is no member and no contract {any_id!r}: see `connector members list`.")
+        raise DomainError(
+            f"There is no member and no contract {any_id!r}: see `connector members list --location SLUG`."
+        )
     theirs = select(Cover.contract_id).where(Cover.member_id == member.id)
     contracts = list(
         session.scalars(select(Contract).where(Contract.id.in_(theirs)).order_by(Contract.created_at.desc()))

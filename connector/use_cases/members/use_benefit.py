@@ -80,7 +80,7 @@ def _location(session: Session, member_id: str) -> Location:
     # Locked, so that the last of a benefit is used by one of two visits that are entered at once.
     member = session.get(Member, member_id, with_for_update=True)
     if member is None:
-        raise DomainError(f"There is no member {member_id!r}: see `connector members list`.")
+        raise DomainError(f"There is no member {member_id!r}: see `connector members list --location SLUG`.")
     return session.get_one(Location, member.location_id)
 
 

@@ -28,7 +28,7 @@ def resend_message(context: Context, message_id: str, actor: str) -> None:
     with context.database.unit_of_work() as session:
         message = session.get(Message, message_id, with_for_update=True)
         if message is None:
-            raise DomainError(f"There is no message {message_id!r}: see `connector messages list`.")
+            raise DomainError(f"There is no message {message_id!r}: see `connector messages list --location SLUG`.")
         if message.state is MessageState.SENDING:
             raise DomainError(
                 f"The message {message_id} is being sent at this moment: look again in a quarter of an hour."

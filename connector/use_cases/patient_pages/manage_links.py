@@ -89,7 +89,7 @@ def revoke_link(context: Context, link_id: str, actor: str) -> None:
     with context.database.unit_of_work() as session:
         link = session.get(SecureLink, link_id)
         if link is None or link.kind not in PATIENT_KINDS:
-            raise DomainError(f"There is no link {link_id!r}: see `connector patient-links list`.")
+            raise DomainError(f"There is no link {link_id!r}: see `connector patient-links list --location SLUG`.")
         if link.ended_at is not None or link.expires_at <= now:
             raise DomainError(f"The link {link_id} cannot be used any more already.")
         revoke(session, link, now, actor)

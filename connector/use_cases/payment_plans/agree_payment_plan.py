@@ -139,7 +139,7 @@ def find_plan(session: Session, plan_id: str) -> PaymentPlan:
     """The plan, locked for the caller's unit of work. Raises DomainError when there is none."""
     plan = session.get(PaymentPlan, plan_id, with_for_update=True)
     if plan is None:
-        raise DomainError(f"There is no payment plan {plan_id!r}: see `connector payment-plans list`.")
+        raise DomainError(f"There is no payment plan {plan_id!r}: see `connector payment-plans list --location SLUG`.")
     return plan
 
 
@@ -147,7 +147,7 @@ def payer_and_location(session: Session, member_id: str) -> tuple[Member, Locati
     """Who is asked for money, and by whom. Raises DomainError for an unknown member or a paused location."""
     member = session.get(Member, member_id)
     if member is None:
-        raise DomainError(f"There is no member {member_id!r}: see `connector members list`.")
+        raise DomainError(f"There is no member {member_id!r}: see `connector members list --location SLUG`.")
     location = session.get_one(Location, member.location_id)
     require_active(location)
     return member, location

@@ -80,7 +80,9 @@ def show_payment_plan(context: Context, plan_id: str) -> PaymentPlanView:
     with context.database.read() as session:
         plan = session.get(PaymentPlan, plan_id)
         if plan is None:
-            raise DomainError(f"There is no payment plan {plan_id!r}: see `connector payment-plans list`.")
+            raise DomainError(
+                f"There is no payment plan {plan_id!r}: see `connector payment-plans list --location SLUG`."
+            )
         return _views(session, [plan])[0]
 
 

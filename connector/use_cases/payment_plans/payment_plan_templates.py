@@ -91,7 +91,8 @@ def offered_template(session: Session, location: Location, name: str) -> Payment
     template = _by_name(session, location, name)
     if template is None or template.archived_at is not None:
         known = ", ".join(row.name for row in offered_templates(session, location))
-        advice = f"choose one of {known}" if known else "add one with `connector payment-plans template add`"
+        add = f"add one with `connector payment-plans template add --location {location.slug}`"
+        advice = f"choose one of {known}" if known else add
         raise DomainError(f"The location {location.slug!r} offers no template {name!r}: {advice}.")
     return template
 

@@ -76,7 +76,7 @@ def _propose(
 ) -> tuple[Location, Proposal]:
     contract = session.get(Contract, contract_id)
     if contract is None:
-        raise DomainError(f"There is no contract {contract_id!r}: see `connector members list`.")
+        raise DomainError(f"There is no contract {contract_id!r}: see `connector members list --location SLUG`.")
     if contract.status not in SIGNED:
         raise DomainError(f"The contract {contract_id} is {contract.status}: only a running one can change its plan.")
     cover = session.scalar(
@@ -85,7 +85,9 @@ def _propose(
         )
     )
     if cover is None:
-        raise DomainError(f"The contract {contract_id} does not cover {member_id!r}: see `connector members list`.")
+        raise DomainError(
+            f"The contract {contract_id} does not cover {member_id!r}: see `connector members list --location SLUG`."
+        )
     location = session.get_one(Location, contract.location_id)
     today = business_date(now, location.zone)
     plan, version = open_offer(session, location, plan_name, today)

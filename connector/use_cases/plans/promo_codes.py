@@ -120,7 +120,7 @@ def end_promo_code(context: Context, *, location_slug: str, code: str, actor: st
         location = location_by_slug(session, location_slug)
         promo = _found(session, location, code)
         if promo is None:
-            raise DomainError("The location has no such promo code: see `connector promo-codes list`.")
+            raise DomainError("The location has no such promo code: see `connector promo-codes list --location SLUG`.")
         if promo.ended_at is not None:
             raise DomainError("This promo code has ended already: nothing is left to do.")
         promo.ended_at = now

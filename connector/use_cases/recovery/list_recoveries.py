@@ -108,7 +108,9 @@ def stop_recovery(context: Context, invoice_id: str, actor: str) -> None:
             lock_invoice(session, invoice_id)
             session.refresh(recovery, with_for_update=ROW_LOCK)
         if recovery is None or recovery.ended_at is not None:
-            raise DomainError(f"There is no recovery of {invoice_id!r} under way: see `connector recoveries list`.")
+            raise DomainError(
+                f"There is no recovery of {invoice_id!r} under way: see `connector recoveries list --location SLUG`."
+            )
         if not withdraw(session, invoice_id, now):
             raise DomainError(
                 f"A payment of {invoice_id} is under way and cannot be called off: wait for its result, and try again."

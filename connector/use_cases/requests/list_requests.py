@@ -73,7 +73,9 @@ def show_request(context: Context, request_id: str) -> RequestView:
     with context.database.read() as session:
         request = session.get(InstantPayment, request_id)
         if request is None:
-            raise DomainError(f"There is no payment request {request_id!r}: see `connector payment-requests list`.")
+            raise DomainError(
+                f"There is no payment request {request_id!r}: see `connector payment-requests list --location SLUG`."
+            )
         return _views(session, [request], session.get_one(Location, request.location_id).zone)[0]
 
 

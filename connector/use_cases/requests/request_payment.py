@@ -168,7 +168,9 @@ def cancel_request(context: Context, request_id: str, actor: str) -> int:
     with context.database.unit_of_work() as session:
         request = session.get(InstantPayment, request_id, with_for_update=True)
         if request is None:
-            raise DomainError(f"There is no payment request {request_id!r}: see `connector payment-requests list`.")
+            raise DomainError(
+                f"There is no payment request {request_id!r}: see `connector payment-requests list --location SLUG`."
+            )
         if request.status is not RequestStatus.ACTIVE:
             raise DomainError(f"The payment request {request_id} is {request.status.value} already.")
         invoices = invoices_of(session, request_id)

@@ -144,7 +144,7 @@ def find_hold(session: Session, hold_id: str) -> PaymentHold:
     """The hold, locked for the caller's unit of work. Raises DomainError when there is none."""
     hold = session.get(PaymentHold, hold_id, with_for_update=True)
     if hold is None:
-        raise DomainError(f"There is no hold {hold_id!r}: see `connector holds list`.")
+        raise DomainError(f"There is no hold {hold_id!r}: see `connector holds list --location SLUG`.")
     return hold
 
 

@@ -57,7 +57,7 @@ def find_payment(session: Session, payment_id: str, *, lock: bool = False) -> Pa
             f"The debit of {payment_id} is still under way, so there is nothing to refund yet: "
             "wait until it is a payment; if it fails, nothing was taken."
         )
-    raise DomainError(f"There is no payment {payment_id!r}: see `connector payments list`.")
+    raise DomainError(f"There is no payment {payment_id!r}: see `connector payments list --location SLUG`.")
 
 
 def check_refund(

@@ -26,8 +26,8 @@ BY_HAND = ("member_id", "agreement_id", "what")
 Row = dict[str, Any]
 
 _INVITE = (
-    "ask the payer to sign up there with `connector patient-links send CONTRACT`, whose id `connector members list` "
-    "shows there"
+    "ask the payer to sign up there with `connector patient-links send CONTRACT`, whose id "
+    "`connector members list --location SLUG` shows there"
 )
 
 _OVER = (HoldStatus.CAPTURED, HoldStatus.RELEASED, HoldStatus.EXPIRED, HoldStatus.FAILED)

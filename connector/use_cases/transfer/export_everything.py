@@ -217,7 +217,7 @@ TO GO ON ELSEWHERE, with the same account at Stripe
 Repeating 3 and 4 changes nothing. Those who have a payment method are charged from the day in next_due, and nobody
 who has one is sent anything. What is owed (balance) is never charged by itself: with --no-invite in step 3 nobody is
 asked for it before you send the link, with `connector patient-links send` and the id from `connector payment-requests
-list`; without --no-invite each payer is asked by message.
+list --location SLUG`; without --no-invite each payer is asked by message.
 Uses of benefits, promo codes and referrals are in the tables, but are not imported.
 The practice system keeps the entries that this installation has made. Where its reports call one "not_expected_in_pms",
 the new installation does not know it: remove it only if nobody knows it, also not here (tables/write_back.csv).
