@@ -65,7 +65,7 @@ REQUIRED: dict[MessageKind, frozenset[str]] = {
     MessageKind.PAYMENT_FAILED_AGAIN: _PERSON | _METHOD | {"amount", "due_on", "retry_on"},
     MessageKind.FINAL_NOTICE: _PERSON | {"amount", "due_on"},
     MessageKind.CARD_EXPIRING: _PERSON | {"last4", "card_expiry", "due_on"},
-    MessageKind.PLAN_CHANGE_NOTICE: _PERSON | {"person", "plan", "old_amount", "amount", "frequency", "effective_on"},
+    MessageKind.PLAN_CHANGE_NOTICE: _PERSON | {"changes", "old_amount", "amount", "frequency", "effective_on"},
     MessageKind.DEPENDENT_ADDED: frozenset({"given_name", "practice"})
     | {"person", "plan", "old_amount", "amount", "frequency", "effective_on"},
     MessageKind.HOLD_REQUEST: _PERSON | {"amount", "expires_on"},
@@ -82,7 +82,8 @@ REQUIRED: dict[MessageKind, frozenset[str]] = {
 given_name, practice  text: the recipient's given name; the practice's name as patients know it
 url                   text: where the next step is taken; of a receipt, where the invoice is, '' for nowhere; of an
                       invitation to work here the code that it takes
-person, plan          text: the given name of the person whose plan changes, or who joins; the name of the new plan
+person, plan          text: the given name of the person who joins; the name of their plan
+changes               list of the given name of a person, the name of the new plan, the old and the new price as Money
 number, hold_id       text: what staff and patient call the document; the hold's id
 amount, old_amount    Money: what this message is about; for notices to staff and paused plans, all that is open
 method, last4         text: 'card' or 'bank account'; its last four digits, '' where they are not known

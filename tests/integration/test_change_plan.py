@@ -77,7 +77,7 @@ def test_a_rise_of_the_price_needs_notice_and_acceptance(book: Book) -> None:
 
     assert (preview.needs_acceptance, preview.effective_on) == (True, date(2026, 12, 5))
     assert (offered.status, offered.effective_on, offered.price_cents) == ("offered", date(2026, 12, 5), 990)
-    assert [message.detail["amount"] for message in notices(book.context)] == [990]
+    assert [message.subject_id for message in notices(book.context)] == [offered.id]
     advance(book, 14)
     apply(book.context)
     assert [cover.price_cents for cover in covers(book.context, weekly.id)] == [690]

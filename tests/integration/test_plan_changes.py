@@ -154,7 +154,7 @@ def test_one_person_of_a_household_changes_alone(book: Book) -> None:
 
 
 def test_the_notice_names_the_person_and_the_plan(practice: Practice, tmp_path: Path) -> None:
-    """It is one person's plan price, not what the household pays."""
+    """It says one person's plan price, and what the household pays."""
     post = Post(practice, tmp_path / "outbox")
     add(practice.context, "Plus", monthly(4_990))
     payer = post.enrol()
@@ -166,8 +166,8 @@ def test_the_notice_names_the_person_and_the_plan(practice: Practice, tmp_path: 
     post.send()
 
     (mail,) = (mail for mail in post.mails() if "change of plan" in mail)
-    assert "the plan price for Ina changes from $19.90 to $49.90, taken monthly, before any discounts" in mail
-    assert "The plan is then Plus." in mail
+    assert "- Ina: $49.90 instead of $19.90, with the plan Plus" in mail
+    assert "With all discounts, your payment, taken monthly, is then $71.82 instead of $44.82." in mail
     assert "Without your acceptance nothing changes." in mail
 
 

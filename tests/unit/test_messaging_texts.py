@@ -45,6 +45,7 @@ VALUES: dict[str, object] = {
     "frequency": "monthly",
     "is_plan": False,
     "about": "",
+    "changes": [("Otto", "Essential", Money(98_000, "aud"), Money(123_450, "aud"))],
     "parts": [],
     "count": 2,
     "contract_ids": ["con_1", "con_2"],

@@ -263,9 +263,12 @@ def decimal_text(cents: int) -> str:
     return f"{cents // 100}.{cents % 100:02d}"
 
 
-def changes(old: PlanTerms, new: PlanTerms) -> list[str]:
-    """What a member would notice, one line each, e.g. 'price monthly 29.90 -> 31.90'; long texts only as changed."""
-    before, after = _facts(old), _facts(new)
+def changes(old: PlanTerms, new: PlanTerms, only: Frequency | None = None) -> list[str]:
+    """What a member would notice, one line each, e.g. 'price monthly 29.90 -> 31.90'; long texts only as changed.
+
+    `only`: how often the member pays, so that prices that mean nothing to them are left out.
+    """
+    before, after = _facts(old, only), _facts(new, only)
     found = [
         f"{name} {before.get(name, 'none')} -> {after.get(name, 'none')}"
         for name in (before | after)
@@ -275,9 +278,10 @@ def changes(old: PlanTerms, new: PlanTerms) -> list[str]:
     return found + [f"{name} changed" for name, text in now.items() if was.get(name, text) != text]
 
 
-def _facts(terms: PlanTerms) -> dict[str, str]:
+def _facts(terms: PlanTerms, only: Frequency | None) -> dict[str, str]:
     """The short facts by their names; what is not offered has no entry."""
-    facts = {f"price {frequency}": decimal_text(cents) for frequency, cents in terms.prices.items()}
+    prices = {frequency: cents for frequency, cents in terms.prices.items() if only in (None, frequency)}
+    facts = {f"price {frequency}": decimal_text(cents) for frequency, cents in prices.items()}
     facts["setup fee"] = decimal_text(terms.setup_fee_cents)
     for benefit in terms.benefits:
         quantity = f"{benefit.annual_quantity} a year" if benefit.annual_quantity else "unlimited"

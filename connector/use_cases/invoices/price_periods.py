@@ -6,7 +6,7 @@ Whatever says what a period costs, before it is invoiced or when it is, asks her
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 
 from sqlalchemy import select
@@ -37,16 +37,22 @@ from connector.use_cases.plans.apply_plan_changes import accepted_changes
 class Prices:
     """What pricing needs of a batch of contracts, read with a query for each kind of thing.
 
-    `begins`: the day from which one counts that is to be signed.
+    `begins` is the day from which one counts that is to be signed, `as_if_accepted` names plan changes that are only
+    offered, to say what they would come to.
     """
 
     def __init__(
-        self, session: Session, location: Location, contract_ids: Sequence[str], begins: date | None = None
+        self,
+        session: Session,
+        location: Location,
+        contract_ids: Sequence[str],
+        begins: date | None = None,
+        as_if_accepted: Collection[str] = (),
     ) -> None:
         self._location = location
         self._policy: BillingPolicy = location.policy
         self._covers = _covers(session, contract_ids)
-        self._changes = accepted_changes(session, contract_ids, begins)
+        self._changes = accepted_changes(session, contract_ids, begins, as_if_accepted)
         versions = {cover.plan_version_id for covers in self._covers.values() for cover in covers}
         self._plans = _plans(session, versions | {change.plan_version_id for _, change in self._changes.values()})
         self._referrals = _referrals(session, contract_ids)

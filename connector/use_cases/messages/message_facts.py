@@ -35,6 +35,8 @@ from connector.use_cases.patient_pages.link_subject import link_subject
 from connector.use_cases.patient_pages.link_url import link_for
 from connector.use_cases.patient_pages.open_link import ON_WISH
 from connector.use_cases.patient_pages.show_invoice import live_attempt
+from connector.use_cases.patient_pages.show_plan_change import change_page
+from connector.use_cases.plans.decide_plan_change import offered_with
 from connector.use_cases.practice.staff_users import INVITATION_LASTS, invitation_code
 
 Values = dict[str, object]
@@ -197,18 +199,19 @@ def _card_expiring(asked: Asked) -> Found | None:
 
 def _plan_change(asked: Asked) -> Found | None:
     change = asked.session.get_one(PlanChange, asked.message.subject_id)
-    cover = asked.session.get_one(Cover, change.cover_id)
-    contract = asked.session.get_one(Contract, cover.contract_id)
-    version = asked.session.get_one(PlanVersion, change.plan_version_id)
+    page = change_page(asked.context, asked.session, asked.location, change)
+    if page is None:
+        return None
     values: Values = {
-        "person": asked.session.get_one(Member, cover.member_id).given_name,
-        "plan": asked.session.get_one(MembershipPlan, version.plan_id).name,
-        "old_amount": asked.money("old_amount"),
-        "amount": asked.money("amount"),
-        "frequency": contract.frequency.value,
-        "effective_on": change.effective_on,
+        "changes": [(one.person, one.new_plan, one.old_price, one.new_price) for one in page.people],
+        "old_amount": page.debit_now,
+        "amount": page.debit_then,
+        "frequency": page.frequency.value,
+        "effective_on": page.effective_on,
     }
-    return values, _link(asked, LinkKind.PLAN_CHANGE)
+    # The person with whom it was told may have left meanwhile; what is offered to the others stands.
+    first, _ = offered_with(asked.session, change)[0]
+    return values, _link(asked, LinkKind.PLAN_CHANGE, first.id)
 
 
 def _dependent_added(asked: Asked) -> Found | None:

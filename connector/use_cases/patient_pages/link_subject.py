@@ -20,10 +20,10 @@ from connector.billing.links import LinkKind
 from connector.billing.offers.plan_changes import PlanChange, PlanChangeStatus
 from connector.clock import business_date, day_bounds
 from connector.errors import DomainError
-from connector.money import Money
 from connector.use_cases.context import Context
 from connector.use_cases.patient_pages.paid_besides import besides_text, paid_besides
 from connector.use_cases.patient_pages.show_method import RUNNING
+from connector.use_cases.patient_pages.show_plan_change import change_page
 from connector.use_cases.patient_pages.show_request import plan_page
 from connector.use_cases.patient_pages.show_signup import SIGNABLE, dues
 
@@ -161,16 +161,19 @@ def _hold(_context: Context, session: Session, hold: PaymentHold) -> LinkSubject
     return LinkSubject(LinkKind.PAYMENT, hold.id, hold.member_id, location, hold.currency, hold.expires_at, promise)
 
 
-def _change(_context: Context, session: Session, change: PlanChange) -> LinkSubject | None:
+def _change(context: Context, session: Session, change: PlanChange) -> LinkSubject | None:
     if change.status is not PlanChangeStatus.OFFERED:
         return None
     cover = session.get_one(Cover, change.cover_id)
     contract = session.get_one(Contract, cover.contract_id)
     location = session.get_one(Location, contract.location_id)
-    old, new = Money(cover.price_cents, contract.currency), Money(change.price_cents, contract.currency)
+    page = change_page(context, session, location, change)
+    if page is None:
+        return None
     promise = (
-        f"You accept that the plan price at {_practice(location)} changes from {money_text(old)} to {money_text(new)} "
-        f"{contract.frequency} with the first payment due on or after {date_text(change.effective_on)}."
+        f"You accept the change of plan that {_practice(location)} has told you of: your payment changes from "
+        f"{money_text(page.debit_now)} to {money_text(page.debit_then)} {contract.frequency} with the first one due on "
+        f"or after {date_text(change.effective_on)}."
     )
     until = day_bounds(change.effective_on, location.zone)[1]
     return LinkSubject(LinkKind.PLAN_CHANGE, change.id, contract.member_id, location, contract.currency, until, promise)

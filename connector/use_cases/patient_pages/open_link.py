@@ -129,7 +129,7 @@ _DESCRIBED: dict[type, Callable[..., Page | None]] = {
     InstantPayment: request_page,
     PaymentPlan: plan_page,
     PaymentHold: lambda _context, session, location, hold: hold_page(session, location, hold),
-    PlanChange: lambda _context, session, _location, change: change_page(session, change),
+    PlanChange: change_page,
 }
 _OF_KIND: dict[LinkKind, Callable[..., Page | None]] = {
     LinkKind.RECEIPT: lambda _context, _session, _location, invoice: paid_page(invoice),

@@ -17,7 +17,7 @@ from connector.clock import business_date
 from connector.messaging.kinds import MessageKind
 from connector.money import Money
 from connector.use_cases.messages.queue_message import queue_message
-from connector.use_cases.plans.decide_plan_change import withdraw_open_change
+from connector.use_cases.plans.decide_plan_change import offered_with, withdraw_open_change
 
 SIGNED = (*BILLABLE, AgreementStatus.SUSPENDED)
 """Contracts whose people are members now. One that is still to be signed says its terms itself."""
@@ -45,7 +45,8 @@ def announce(
 ) -> str:
     """Record the change in place of any other that is open for the cover; returns its id.
 
-    The payer is asked, unless it is `accepted` on the payer's behalf because nothing gets dearer.
+    The payer is asked, once for all people of the contract for whom it is announced in one go, unless it is `accepted`
+    on the payer's behalf because nothing gets dearer.
     """
     contract, cover = proposal.contract, proposal.cover
     withdraw_open_change(session, cover.id, now, actor=actor, because="replaced")
@@ -75,7 +76,8 @@ def announce(
         price_cents=change.price_cents,
         effective_on=change.effective_on.isoformat(),
     )
-    if not accepted:
+    if not accepted and offered_with(session, change)[0][0].id == change.id:
+        # What is announced for other people of the household at the same time is told with the first of them.
         queue_message(
             session,
             location,
@@ -84,8 +86,6 @@ def announce(
             "announced",
             now,
             member_id=contract.member_id,
-            old_amount=cover.price_cents,
-            amount=change.price_cents,
             effective_on=change.effective_on.isoformat(),
         )
     return change.id

@@ -45,13 +45,22 @@ def takes_effect(contract: Contract, cover: Cover, change: PlanChange) -> tuple[
     return period, due
 
 
-def accepted_changes(session: Session, contract_ids: Collection[str], begins: date | None = None) -> Accepted:
-    """Of contracts that run, and of those that are to be signed if it is said from which day they would count."""
+def accepted_changes(
+    session: Session,
+    contract_ids: Collection[str],
+    begins: date | None = None,
+    as_if_accepted: Collection[str] = (),
+) -> Accepted:
+    """Of contracts that run, and of those that are to be signed if it is said from which day they would count.
+
+    Those of `as_if_accepted` are only offered, and count as well.
+    """
     query = (
         select(PlanChange, Cover, Contract)
         .join(Cover, Cover.id == PlanChange.cover_id)
         .join(Contract, Contract.id == Cover.contract_id)
-        .where(Contract.id.in_(contract_ids), PlanChange.status == PlanChangeStatus.ACCEPTED)
+        .where(Contract.id.in_(contract_ids))
+        .where((PlanChange.status == PlanChangeStatus.ACCEPTED) | PlanChange.id.in_(as_if_accepted))
     )
     found: Accepted = {}
     for change, cover, contract in session.execute(query):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import select
@@ -20,23 +21,55 @@ OPEN = (PlanChangeStatus.OFFERED, PlanChangeStatus.ACCEPTED)
 
 
 def accept_plan_change(session: Session, change_id: str, now: datetime, *, actor: str = PAYER) -> None:
-    """Accept a change for its day; once more changes nothing. Raises DomainError when it is not offered any more."""
+    """Accept a change, and those told with it, for their day; once more changes nothing.
+
+    Raises DomainError when it is not offered any more.
+    """
     change, cover, contract = _found(session, change_id)
     if change.status in (PlanChangeStatus.ACCEPTED, PlanChangeStatus.APPLIED):
         return
     ended = contract.status is AgreementStatus.CANCELLED or cover.until_period is not None
     if change.status is PlanChangeStatus.WITHDRAWN or ended:
         raise DomainError("This change is not offered any more: plan and price stay as they are.")
-    _decide(session, change, contract, PlanChangeStatus.ACCEPTED, now, actor)
+    _decide_together(session, change, contract, PlanChangeStatus.ACCEPTED, now, actor)
 
 
 def decline_plan_change(session: Session, change_id: str, now: datetime, *, actor: str = PAYER) -> None:
-    """Decline an offered change; once more changes nothing. Raises DomainError when it was accepted."""
+    """Decline an offered change, and those told with it; once more changes nothing.
+
+    Raises DomainError when it was accepted.
+    """
     change, _, contract = _found(session, change_id)
     if change.status in (PlanChangeStatus.ACCEPTED, PlanChangeStatus.APPLIED):
         raise DomainError("This change was accepted already: ask the practice to change the plan back.")
     if change.status is PlanChangeStatus.OFFERED:
-        _decide(session, change, contract, PlanChangeStatus.WITHDRAWN, now, actor)
+        _decide_together(session, change, contract, PlanChangeStatus.WITHDRAWN, now, actor)
+
+
+def offered_with(session: Session, change: PlanChange) -> Sequence[tuple[PlanChange, Cover]]:
+    """What the payer was told in one message, and has not decided yet: one change for each person, that one included.
+
+    Nothing that is announced later joins them, so that nobody accepts what they have not seen.
+    """
+    contract_id = session.get_one(Cover, change.cover_id).contract_id
+    together = (
+        select(PlanChange, Cover)
+        .join(Cover, Cover.id == PlanChange.cover_id)
+        .where(Cover.contract_id == contract_id, Cover.until_period.is_(None))
+        .where(PlanChange.created_at == change.created_at, PlanChange.effective_on == change.effective_on)
+        .where(PlanChange.status == PlanChangeStatus.OFFERED)
+    )
+    return [(one, cover) for one, cover in session.execute(together.order_by(Cover.created_at, Cover.id))]
+
+
+def _decide_together(
+    session: Session, change: PlanChange, contract: Contract, status: PlanChangeStatus, now: datetime, actor: str
+) -> None:
+    """The payer's one answer to all that they were told together."""
+    for one, _ in offered_with(session, change):
+        if one.id != change.id:
+            links.end(session, LinkKind.PLAN_CHANGE, one.id, "answered", now)
+        _decide(session, one, contract, status, now, actor)
 
 
 def withdraw_open_change(session: Session, cover_id: str, now: datetime, *, actor: str, because: str) -> None:
