@@ -91,7 +91,8 @@ def import_payment_plans(file: Path, slug: str, as_json: bool) -> None:
     if as_json:
         without = [{"line": line, "member_id": member_id} for line, member_id in report.without_method]
         counts = {"imported": report.imported, "unchanged": report.unchanged, "refused": len(report.refusals)}
-        print_json({**counts, "refusals": _rows(report.refusals), "without_method": without})
+        rows = {"refusals": _rows(report.refusals), "without_method": without}
+        print_json({**counts, **rows, "ignored_columns": report.ignored})
     else:
         _show_plans(report)
     _end(report.refusals, as_json=as_json)
@@ -145,6 +146,7 @@ def _document(
         "balances_asked": report.asked,
         "balances_not_asked": report.not_asked,
         "refusals": _rows(report.refusals),
+        "ignored_columns": report.ignored,
         "differences": [{"line": row.line, "columns": row.columns} for row in report.differences],
         "problems": problems,
     }
@@ -152,6 +154,7 @@ def _document(
 
 def _show(report: ImportReport, adopted: int, invitations: InvitationReport) -> None:
     click.echo(f"{report.imported} imported, {report.unchanged} unchanged, {report.refused} refused.")
+    _show_ignored(report.ignored)
     _show_refusals(report.refusals)
     for difference in report.differences[:SHOWN]:
         click.echo(f"{str(difference).capitalize()}: nothing was changed.")
@@ -165,6 +168,8 @@ def _show(report: ImportReport, adopted: int, invitations: InvitationReport) -> 
         folder = outbox()
         where = f"; the messages are in the folder {visible(str(folder))}" if folder else ""
         click.echo(f"{invitations.sent} members are invited{where}.")
+    elif report.imported and not report.to_invite and not report.to_adopt:
+        click.echo("Nobody was invited: `connector patient-links send CONTRACT` does so when it is time.")
     if report.asked:
         click.echo(f"{len(report.asked)} balances are asked for with the next messages that go out.")
     if report.not_asked:
@@ -174,8 +179,15 @@ def _show(report: ImportReport, adopted: int, invitations: InvitationReport) -> 
         )
 
 
+def _show_ignored(columns: Sequence[str]) -> None:
+    if columns:
+        named = visible(", ".join(columns))
+        click.echo(f"Ignored {'the column' if len(columns) == 1 else 'the columns'} {named}: see --help for all names.")
+
+
 def _show_plans(report: PlanImportReport) -> None:
     click.echo(f"{report.imported} imported, {report.unchanged} unchanged, {len(report.refusals)} refused.")
+    _show_ignored(report.ignored)
     _show_refusals(report.refusals)
     for line, member_id in report.without_method[:SHOWN]:
         click.echo(f"Line {line}: the payer {member_id} has no payment method yet, so nobody can be charged.")

@@ -23,6 +23,7 @@ from connector.use_cases.members.refer_member import refer_member
 from connector.use_cases.plans.change_plan import change_plan, preview_change
 
 F = TypeVar("F", bound=Callable[..., Any])
+WAITS = "The invitation waits: the daemon, or `connector messages send`, sends it."
 
 _PERSON: tuple[Callable[[Any], Any], ...] = (
     click.option("--given-name", required=True),
@@ -77,8 +78,9 @@ def add(
     if as_json:
         print_json({"member_id": added.member_id, "contract_id": added.contract_id, "invited": not no_invite})
     else:
-        invited = "was added" if no_invite else "will be invited"
-        click.echo(f"The member {added.member_id} {invited}; the contract is {added.contract_id}.")
+        click.echo(f"The member {added.member_id} was added; the contract is {added.contract_id}.")
+        later = f"Nobody is written to: `connector patient-links send {added.contract_id}` invites the member later."
+        click.echo(later if no_invite else WAITS)
 
 
 @click.command("add-dependent")
@@ -123,7 +125,7 @@ def promote(contract_id: str, member_id: str, email: str, phone: str, as_json: b
     if as_json:
         print_json({"member_id": member_id, "contract_id": new_id, "from_contract_id": contract_id})
     else:
-        click.echo(f"The member {member_id} will be invited; the new contract is {new_id}.")
+        click.echo(f"The member {member_id} has the new contract {new_id}. {WAITS}")
 
 
 @click.command()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
+from datetime import date
 from typing import Any
 
 import click
@@ -110,9 +112,16 @@ def _method_text(method: PaymentMethod | None) -> str:
 
 def _details(entry: Entry) -> str:
     return ", ".join(
-        f"amount {dollars(value)}" if name == "amount_cents" else f"{name} {value}"
+        f"amount {dollars(value)}" if name == "amount_cents" else f"{name} {_detail(value)}"
         for name, value in entry.detail.items()
     )
+
+
+def _detail(value: object) -> object:
+    """What the history keeps; it keeps days as text, which people read as all the others on the screen."""
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+        return f"{date.fromisoformat(value):%d/%m/%Y}"
+    return value
 
 
 def _document(sheet: MemberSheet) -> dict[str, Any]:

@@ -36,6 +36,7 @@ SAMPLE: dict[str, object] = {
     "frequency": "monthly",
     "is_plan": False,
     "about": "",
+    "changes": [("Sam", "Essential", Money(4_500, "aud"), _AMOUNT)],
     "parts": [],
     "count": 1,
     "contract_ids": ["con_EXAMPLE"],
@@ -76,7 +77,7 @@ def list_all(slug: str, state: str | None, limit: int, as_json: bool) -> None:
 
 
 def _when(row: Message) -> str:
-    return f"{row.not_before:%Y-%m-%d %H:%M} UTC" if row.state is MessageState.QUEUED else ""
+    return f"{row.not_before:%d/%m/%Y %H:%M} UTC" if row.state is MessageState.QUEUED else ""
 
 
 def _document(row: Message) -> dict[str, object]:
@@ -106,8 +107,8 @@ def send(as_json: bool) -> None:
         print_json(vars(tally))
     else:
         click.echo(
-            f"{tally.sent} sent, {tally.dropped} not true any more, {tally.later} to be tried again, "
-            f"{tally.failed} failed."
+            f"{tally.sent} sent, {tally.dropped} not true any more, {tally.unreachable} without an address or number, "
+            f"{tally.later} to be tried again, {tally.failed} failed."
         )
         for problem in tally.problems:
             click.echo(f"Problem: {visible(problem)}", err=True)

@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from datetime import date
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -52,6 +53,8 @@ def print_table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], right: Iterable[int] = ()
 ) -> None:
     """A table; `right` names the columns of figures. A list in a cell stands for its lines. Says so without rows.
+
+    Days are written DD/MM/YYYY.
 
     A terminal that it does not fit into gets a block of lines for each row instead; words are never torn.
     """
@@ -110,7 +113,7 @@ def _print_blocks(out: Console, columns: Sequence[str], rows: Iterable[Sequence[
 
 def _cell(cell: object) -> str:
     lines = cell if isinstance(cell, list) else [cell]
-    return "\n".join(visible(str(line)) for line in lines)
+    return "\n".join(visible(f"{line:%d/%m/%Y}" if type(line) is date else str(line)) for line in lines)
 
 
 def print_csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

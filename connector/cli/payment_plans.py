@@ -116,7 +116,7 @@ def accept(plan_id: str, as_json: bool) -> None:
 @click.option("--archived", is_flag=True, help="Those that were put away, instead of the others.")
 @json_option
 def list_all(slug: str, status: str | None, archived: bool, as_json: bool) -> None:
-    """List payment plans with their progress (instalments paid of all) and balance."""
+    """List payment plans with their progress (instalments paid of all) and balance, which includes the set-up fee."""
     with opened() as context:
         wanted = AgreementStatus(status) if status else None
         plans = list_payment_plans(context, find_location(context, slug), wanted, archived=archived)
@@ -124,20 +124,21 @@ def list_all(slug: str, status: str | None, archived: bool, as_json: bool) -> No
     if as_json:
         print_json([plan.document() | {"name": names[plan.member_id]} for plan in plans])
         return
-    columns = ("Plan", "Name", "Status", "Total", "Progress", "Balance", "Next due")
+    columns = ("Plan", "Name", "Status", "Total", "Set-up fee", "Progress", "Balance", "Next due")
     rows = [
         (
             plan.id,
             names[plan.member_id],
             plan.status,
             dollars(plan.total_cents),
+            dollars(plan.setup_fee_cents) if plan.setup_fee_cents else "",
             str(plan.progress),
             dollars(plan.progress.balance.cents),
             plan.next_due or "",
         )
         for plan in plans
     ]
-    print_table(f"Payment plans of {slug}", columns, rows, right=(3, 5))
+    print_table(f"Payment plans of {slug}", columns, rows, right=(3, 4, 6))
 
 
 @payment_plans.command("show")
@@ -151,7 +152,8 @@ def show(plan_id: str, as_json: bool) -> None:
         print_json(plan.document(schedule=True))
         return
     balance = dollars(plan.progress.balance.cents)
-    click.echo(f"{plan_id}, {plan.status}: {dollars(plan.total_cents)}, {plan.progress} paid, balance {balance}.")
+    fee = f" and a set-up fee of {dollars(plan.setup_fee_cents)}" if plan.setup_fee_cents else ""
+    click.echo(f"{plan_id}, {plan.status}: {dollars(plan.total_cents)}{fee}, {plan.progress} paid, balance {balance}.")
     rows = [
         (row.number, row.due, dollars(row.amount.cents), row.invoice_number or "", row.status) for row in plan.schedule
     ]

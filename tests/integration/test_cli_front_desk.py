@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -161,6 +163,21 @@ def test_the_sheet_shows_the_money_of_all_agreements(practice: Practice) -> None
     taken = [entry for entry in sheet["history"] if entry["action"] == "Payment Taken"]
     assert [entry["detail"]["amount_cents"] for entry in taken] == [2_990]
     assert command(practice, "invoices", "show", owed["number"]).code == 0
+    assert "29/09/2026" in table.out and not re.search(r"\d{4}-\d\d-\d\d", table.out)
+
+
+def test_whoever_is_added_is_invited_by_the_next_messages(
+    practice: Practice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command says so, and sending says of whom it has no number that this is why."""
+    monkeypatch.setenv("CONNECTOR_DATA_DIR", str(tmp_path / "data"))
+    someone = ("--plan", "Essential", "--given-name", "Mia", "--family-name", "Lee", "--email", "mia@example.org")
+    added = command(practice, "members", "add", *HERE, *someone)
+
+    sent = command(practice, "messages", "send")
+
+    assert "The invitation waits: the daemon, or `connector messages send`, sends it." in added.out
+    assert sent.out == "1 sent, 0 not true any more, 1 without an address or number, 0 to be tried again, 0 failed.\n"
 
 
 def test_a_failed_first_charge_is_listed_with_the_way_on(practice: Practice) -> None:

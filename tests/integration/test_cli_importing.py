@@ -137,3 +137,30 @@ def test_an_import_names_no_outbox_where_a_mail_server_sends(
 
     assert "1 members are invited.\n" in done.out
     assert "outbox" not in done.out
+
+
+def test_an_import_names_the_columns_that_nobody_looks_at(practice: Practice, folder: Path) -> None:
+    """A heading that was misspelt would otherwise be a value that is lost without a word."""
+    file = folder / "members.csv"
+    file.write_text("given_name,family_name,Shoe Size,email\nAda,Lee,38,a@example.com\n", encoding="utf-8")
+    importing = ("import-members", str(file), *HERE, "--plan", "Essential", "--no-invite")
+
+    told = command(practice, *importing).out
+    taken = document(practice, *importing)
+
+    assert "Ignored the column shoe_size: see --help for all names." in told
+    assert "Nobody was invited: `connector patient-links send CONTRACT` does so when it is time." in told
+    assert taken["ignored_columns"] == ["shoe_size"]
+
+
+def test_an_import_of_payment_plans_names_them_too(practice: Practice, folder: Path) -> None:
+    """The rows are read all the same."""
+    file = folder / "plans.csv"
+    file.write_text(
+        "id,member,total,instalments_left,frequency,next_due,colour\n1,M-0,100,4,monthly,2026-12-01,red\n", "utf-8"
+    )
+    practice.enrol()
+
+    taken = document(practice, "import-payment-plans", str(file), *HERE)
+
+    assert (taken["imported"], taken["ignored_columns"]) == (1, ["colour"])

@@ -41,10 +41,14 @@ def test_a_plan_goes_from_its_template_to_the_last_instalment(practice: Practice
     proposed = document(
         practice, PLANS, "propose", member_id, "--template", "Aligners", "--total", "2400", "--months", "6"
     )
+    listed = command(practice, PLANS, "list", *HERE).out
+    told = command(practice, PLANS, "show", proposed["id"]).out
     accepted = document(practice, PLANS, "accept", proposed["id"])
     practice.work()
     shown = document(practice, PLANS, "show", proposed["id"])
 
+    assert "Set-up fee" in listed and "25.00" in listed
+    assert "2,400.00 and a set-up fee of 25.00, 0/6 paid, balance 2,425.00." in told
     assert (proposed["deposit_cents"], proposed["instalments"], proposed["warning"]) == (48_000, 6, None)
     assert (accepted["status"], accepted["next_due"]) == ("active", "2026-09-01")
     assert (shown["progress"], shown["balance_cents"], shown["description"]) == ("0/6", 192_000, "Aligners")
@@ -74,8 +78,8 @@ def test_days_are_changed_and_a_plan_is_ended(practice: Practice) -> None:
     cancelled = document(practice, PLANS, "cancel", plan_id, "--yes")
 
     assert [step["next_due"] for step in (moved, paused, resumed)] == ["2026-09-20", "2026-11-01", "2026-09-20"]
-    assert all(part in table.out for part in (plan_id, "suspended", "0/12", "1,200.00", "2026-11-01"))
-    assert all(part in shown.out for part in ("2026-11-20", "2027-10-20", "100.00", "planned"))
+    assert all(part in table.out for part in (plan_id, "suspended", "0/12", "1,200.00", "01/11/2026"))
+    assert all(part in shown.out for part in ("20/11/2026", "20/10/2027", "100.00", "planned"))
     assert cancelled == {"id": plan_id, "status": "cancelled", "voided": 0}
     done = [
         row.action for row in practice.all(Activity) if row.subject_id == plan_id and row.actor.startswith("person:")

@@ -61,13 +61,10 @@ def read_rows(stream: BinaryIO, columns: Columns) -> Iterator[tuple[int, dict[st
     if b"\0" in stream.read(HEAD):
         raise DomainError("This is not a text file: save the list as 'CSV UTF-8' and import that.")
     stream.seek(0)
-    # Bytes that are not UTF-8 survive as lone surrogates, so that only their own row is refused.
-    text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline=None)
+    text = _text_of(stream)
     try:
         lines = _lines(text)
-        top = next((line for _, line in lines if line.strip()), "")
-        delimiter = ";" if top.count(";") > top.count(",") else ","
-        header = _header(top, delimiter, columns)
+        header, delimiter = _top(lines, columns)
         for row in _rows(lines, header, delimiter, columns):
             if isinstance(row, RefusedRow):
                 yield row
@@ -76,6 +73,29 @@ def read_rows(stream: BinaryIO, columns: Columns) -> Iterator[tuple[int, dict[st
     finally:
         if not stream.closed:
             text.detach()
+
+
+def ignored_columns(stream: BinaryIO, columns: Columns) -> list[str]:
+    """The columns of a file that `read_rows` can read whose cells nobody looks at, in the order of the file."""
+    stream.seek(0)
+    text = _text_of(stream)
+    try:
+        header, _ = _top(_lines(text), columns)
+    finally:
+        text.detach()
+    return [name for name in header if name and name not in columns.known and name not in columns.required]
+
+
+def _text_of(stream: BinaryIO) -> io.TextIOWrapper:
+    """Bytes that are not UTF-8 survive as lone surrogates, so that only their own row is refused."""
+    return io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline=None)
+
+
+def _top(lines: Iterator[tuple[int, str]], columns: Columns) -> tuple[list[str], str]:
+    """The header, which is taken from the lines, and what separates its cells. Raises DomainError."""
+    top = next((line for _, line in lines if line.strip()), "")
+    delimiter = ";" if top.count(";") > top.count(",") else ","
+    return _header(top, delimiter, columns), delimiter
 
 
 def _named(line: int, row: Sequence[str], header: Sequence[str]) -> tuple[int, dict[str, str]] | RefusedRow:

@@ -61,6 +61,9 @@ class MessageTally:
 
     sent: int = 0
     dropped: int = 0
+    """Not true any more."""
+    unreachable: int = 0
+    """On a channel for which the person has no address or number; the other channel has told them."""
     later: int = 0
     """Queued again after a hand-over that failed."""
     failed: int = 0
@@ -163,12 +166,10 @@ class _Run:
         for message in claimed:
             if message.channel in to.known:
                 self._send(message, to.known[message.channel], values)
-            elif to.known:
-                self._drop(message, _ALREADY_TOLD)
-            elif message.channel is Channel.EMAIL:
+            elif message.channel is Channel.EMAIL and not to.known:
                 self._fail(message, to.missing)
             else:
-                self._drop(message, to.missing)
+                self._skip(message, _ALREADY_TOLD if to.known else to.missing)
 
     def _send(self, message: Message, address: str, values: Values) -> None:
         if message.channel in self.down:
@@ -238,6 +239,10 @@ class _Run:
     def _drop(self, message: Message, because: str) -> None:
         self._record(message, MessageState.DROPPED, failure=because)
         self.tally.dropped += 1
+
+    def _skip(self, message: Message, because: str) -> None:
+        self._record(message, MessageState.DROPPED, failure=because)
+        self.tally.unreachable += 1
 
     def _fail(self, message: Message, because: str) -> None:
         self._record(message, MessageState.FAILED, failure=because)

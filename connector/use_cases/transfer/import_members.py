@@ -21,9 +21,9 @@ from connector.billing.agreements.contracts import AgreementStatus, Contract
 from connector.billing.agreements.schedule import Frequency
 from connector.billing.clinics import LocationStatus, location_by_slug
 from connector.billing.intake.cells import BadCell
-from connector.billing.intake.csv_rows import RefusedRow
+from connector.billing.intake.csv_rows import RefusedRow, ignored_columns
 from connector.billing.intake.member_cells import MemberFileRules, MemberRow, person_key
-from connector.billing.intake.member_file import read_member_file
+from connector.billing.intake.member_file import COLUMNS, read_member_file
 from connector.billing.members import Member, PaymentMethod
 from connector.billing.offers.plans import MembershipPlan, PlanVersion, plan_by_name
 from connector.clock import business_date
@@ -70,6 +70,8 @@ class ImportReport:
     """Those that nobody was told of, because the members are not to be written to."""
     to_adopt: list[Adoption] = field(default_factory=list)
     """Payment methods at Stripe that are to start pending contracts."""
+    ignored: list[str] = field(default_factory=list)
+    """Columns that nobody looks at."""
 
     @property
     def refused(self) -> int:
@@ -125,6 +127,8 @@ def import_members(
     _first_pass(context, file, rules, run, progress)
     if run.dependents:
         _second_pass(context, file, rules, run, progress)
+    with file.open("rb") as stream:
+        run.report.ignored = ignored_columns(stream, COLUMNS)
     run.report.refusals.sort(key=lambda refusal: refusal.line)
     run.report.differences.sort(key=lambda difference: difference.line)
     return run.report

@@ -16,8 +16,13 @@ from connector.billing.agreements.contracts import AgreementStatus
 from connector.billing.agreements.payment_plans import PaymentPlan
 from connector.billing.agreements.schedule import first_due_from
 from connector.billing.clinics import Location, location_by_slug
-from connector.billing.intake.csv_rows import RefusedRow
-from connector.billing.intake.payment_plan_file import PaymentPlanFileRules, PaymentPlanRow, read_payment_plan_file
+from connector.billing.intake.csv_rows import RefusedRow, ignored_columns
+from connector.billing.intake.payment_plan_file import (
+    COLUMNS,
+    PaymentPlanFileRules,
+    PaymentPlanRow,
+    read_payment_plan_file,
+)
 from connector.billing.members import Member
 from connector.clock import business_date
 from connector.errors import DomainError
@@ -39,6 +44,8 @@ class PlanImportReport:
     refusals: list[RefusedRow] = field(default_factory=list)
     without_method: list[tuple[int, str]] = field(default_factory=list)
     """Lines and payers of plans that nobody can be charged for until the payer gives a payment method."""
+    ignored: list[str] = field(default_factory=list)
+    """Columns that nobody looks at."""
 
 
 def import_payment_plans(
@@ -59,6 +66,8 @@ def import_payment_plans(
         done += len(batch)
         if progress:
             progress(done)
+    with file.open("rb") as stream:
+        report.ignored = ignored_columns(stream, COLUMNS)
     report.refusals.sort(key=lambda refusal: refusal.line)
     return report
 
