@@ -12,6 +12,7 @@ import pytest
 from connector.billing.agreements.schedule import Frequency
 from connector.billing.invoices import Invoice, InvoiceStatus
 from connector.billing.links import SecureLink
+from connector.billing.members import Member
 from connector.messaging.kinds import MessageKind
 from connector.messaging.models import Message
 from connector.use_cases.collection.record_desk_payment import DeskMethod, record_desk_payment
@@ -179,6 +180,18 @@ def test_without_pages_of_our_own_a_receipt_has_no_link(post: Post) -> None:
     assert "please ask us for it" in mail
     assert "http" not in mail
     assert post.practice.all(SecureLink) == []
+
+
+def test_nobody_is_chased_for_an_address_because_of_a_receipt(post: Post) -> None:
+    """Whoever has no e-mail address has none, and staff are not told so with each payment."""
+    person = post.enrol(adopted=False)
+    with post.practice.context.database.unit_of_work() as session:
+        session.get_one(Member, person.member_id).email = ""
+    post.practice.charge()
+
+    tally = post.send()
+
+    assert (tally.sent, tally.failed, tally.unreachable, tally.problems) == (0, 0, 1, [])
 
 
 def test_a_receipt_can_be_sent_again_and_revokes_the_older_link(post: Post, browser: Browser) -> None:

@@ -52,6 +52,8 @@ REASON_MAX = 255
 """So many characters of a reason are kept."""
 
 MAYBE_SENT = "It is not known whether the SMS went out, so it is not sent a second time."
+_CAN_BE_MISSED = (MessageKind.RECEIPT,)
+"""Nobody need look for an address because of one of these."""
 _ALREADY_TOLD = "There is no such address; the message went by another channel."
 
 
@@ -166,7 +168,7 @@ class _Run:
         for message in claimed:
             if message.channel in to.known:
                 self._send(message, to.known[message.channel], values)
-            elif message.channel is Channel.EMAIL and not to.known:
+            elif message.channel is Channel.EMAIL and not to.known and message.kind not in _CAN_BE_MISSED:
                 self._fail(message, to.missing)
             else:
                 self._skip(message, _ALREADY_TOLD if to.known else to.missing)
