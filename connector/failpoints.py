@@ -1,7 +1,8 @@
 """Named places where a test can kill the process for real: before and after each commit and each outside call.
 
-Without the variable CONNECTOR_FAILPOINT a failpoint is one dictionary look-up. Its value is `name` or `name:n`
-(die at the n-th pass); a name may end in `*`. A simulation watches the same places within its own process.
+Their names are commit.before, commit.after, and the same of read and write. Without the variable CONNECTOR_FAILPOINT a
+failpoint is one dictionary look-up. Its value is `name` or `name:n` (die at the n-th pass); a name may end in `*`.
+A simulation watches the same places within its own process.
 """
 
 from __future__ import annotations
@@ -31,11 +32,12 @@ def failpoint(name: str) -> None:
 
 
 @contextmanager
-def outside_call() -> Iterator[None]:
+def outside_call(*, reads: bool = False) -> Iterator[None]:
     """A call to another system: a failpoint before it and one after its answer, and none after a failure."""
-    failpoint("call.before")
+    kind = "read" if reads else "write"
+    failpoint(f"{kind}.before")
     yield
-    failpoint("call.after")
+    failpoint(f"{kind}.after")
 
 
 @contextmanager

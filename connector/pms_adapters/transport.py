@@ -201,7 +201,7 @@ class HttpTransport:
         connect = min(CONNECT_SECONDS, remaining / 3)
         timeout = httpx.Timeout(remaining, connect=connect, pool=connect)
         try:
-            with outside_call(), self._watchdog.over(remaining) as watch:
+            with outside_call(reads=method == "GET"), self._watchdog.over(remaining) as watch:
                 request = httpx.Request(
                     method,
                     f"{self._base_url}/{path}",

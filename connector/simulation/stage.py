@@ -105,7 +105,7 @@ class Stage:
             self._mortal = False
 
     def _burn(self, place: str) -> None:
-        if place == "call.before" and self.database.writer.pool.checkedout():  # type: ignore[attr-defined]
+        if place in ("read.before", "write.before") and self.database.writer.pool.checkedout():  # type: ignore[attr-defined]
             self.calls_in_transactions += 1
         if self._fuse is None or not self._mortal:
             return

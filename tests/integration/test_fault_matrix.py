@@ -128,7 +128,7 @@ def test_a_row_that_kills_its_worker_each_time_is_held_and_the_others_flow(pract
     def bite(place: str) -> None:
         with practice.context.database.read() as session:
             state = session.scalars(select(WriteBack.state).where(WriteBack.id == poison.id)).one()
-        if place == "call.before" and state is S.SENDING and poison.id not in dead:
+        if place == "write.before" and state is S.SENDING and poison.id not in dead:
             dead.add(poison.id)
             raise Killed
 

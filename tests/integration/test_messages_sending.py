@@ -286,11 +286,11 @@ def test_two_workers_send_each_message_once(post: Post) -> None:
 @pytest.mark.parametrize(
     ("failpoint", "mails", "texts"),
     [
-        ("message.claimed", 1, 1),
+        ("write.before", 1, 1),
         # The e-mail was handed over and goes again; the SMS was not, and goes.
-        ("message.sent", 2, 1),
+        ("write.after", 2, 1),
         # The SMS was handed over and does not go again.
-        ("message.sent:2", 1, 1),
+        ("write.after:2", 1, 1),
     ],
 )
 def test_a_worker_killed_between_hand_over_and_commit_loses_nothing(
@@ -316,7 +316,7 @@ def test_a_worker_killed_between_hand_over_and_commit_loses_nothing(
 
     assert (len(post.mails()), len(post.texts())) == (mails, texts)
     assert set(post.states()) == {SENT}
-    assert (channel(post, Channel.SMS).failure == MAYBE_SENT) == (failpoint == "message.sent:2")
+    assert (channel(post, Channel.SMS).failure == MAYBE_SENT) == (failpoint == "write.after:2")
 
 
 def test_without_the_processor_messages_wait_as_they_are(post: Post, owing: Enrolled) -> None:

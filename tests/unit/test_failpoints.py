@@ -48,7 +48,7 @@ def deaths(passes: list[str]) -> list[int]:
         ("commit.before:3", []),
         ("commit.*", [0]),
         ("commit.*:2", [1]),
-        ("charge.confirmed", [2]),
+        ("write.after", [2]),
         ("commit", []),
         ("Commit.Before", []),
     ],
@@ -59,7 +59,7 @@ def test_a_process_dies_at_the_named_pass_and_only_there(
     """The name must be whole or end in a star; other names are not counted."""
     monkeypatch.setenv(failpoints.VARIABLE, value)
 
-    assert deaths(["commit.before", "commit.after", "charge.confirmed", "commit.before"]) == expected
+    assert deaths(["commit.before", "commit.after", "write.after", "commit.before"]) == expected
 
 
 def test_without_the_variable_nothing_dies(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,9 +75,9 @@ def test_the_process_really_ends_without_clean_up() -> None:
         "import atexit\n"
         "from connector.failpoints import failpoint\n"
         "atexit.register(print, 'cleaned up')\n"
-        "try:\n    failpoint('charge.confirmed')\nfinally:\n    print('finally')\n"
+        "try:\n    failpoint('write.after')\nfinally:\n    print('finally')\n"
     )
-    environment = {**os.environ, failpoints.VARIABLE: "charge.confirmed"}
+    environment = {**os.environ, failpoints.VARIABLE: "write.after"}
 
     ended = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=False)
 

@@ -85,6 +85,7 @@ def aud(cents: int) -> Money:
             {A.RECEIVABLE: 2_990, A.PROCESSOR_FEES: 2_500, A.PROCESSOR_CLEARING: -5_490},
         ),
         (recipes.bank_refund("ret_3", aud(500)), Recipe.BANK_REFUND, {A.RECEIVABLE: 500, A.BANK: -500}),
+        (recipes.desk_bounced("ret_4", aud(500)), Recipe.DESK_BOUNCED, {A.RECEIVABLE: 500, A.DESK: -500}),
         (
             recipes.processor_fee("txn_1", aud(300)),
             Recipe.PROCESSOR_FEE,
@@ -122,6 +123,7 @@ def test_every_entry_balances(cents: int, fee: int, income: Account) -> None:
         recipes.refund("c", amount, cost),
         recipes.dispute("d", amount, cost),
         recipes.bank_refund("h", amount),
+        recipes.desk_bounced("k", amount),
         recipes.processor_fee("e", amount),
         recipes.payout("f", amount),
     ]

@@ -289,7 +289,7 @@ def test_the_key_goes_to_stripe_or_to_a_sandbox_and_a_live_one_to_stripe_only(
     assert words in refusal()
 
 
-@pytest.mark.parametrize("value", ["commit.after", "charge.confirmed:3", "write_back.*:12", ""])
+@pytest.mark.parametrize("value", ["commit.after", "write.after:3", "write.*:12", ""])
 def test_a_failpoint_is_accepted_in_sandbox_mode(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests kill the process at a named place, at the n-th pass; an empty value names none."""
     monkeypatch.setenv("CONNECTOR_STRIPE__API_BASE", SANDBOX)

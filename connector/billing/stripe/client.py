@@ -77,7 +77,7 @@ class MeteredClient(stripe.HTTPXClient):
         if method == "get":
             with self._lock:
                 self.reads += 1
-        with outside_call():
+        with outside_call(reads=method == "get"):
             return super().request(method, url, headers, post_data, **options)
 
 

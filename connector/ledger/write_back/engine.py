@@ -21,7 +21,6 @@ from sqlalchemy.orm import Session
 from connector.clock import Clock
 from connector.database.engine import Database, DatabaseUnavailable
 from connector.errors import AccessDenied, EdgeError, NotSent
-from connector.failpoints import failpoint
 from connector.ledger.write_back import outcome
 from connector.ledger.write_back.look import Look, recipient
 from connector.ledger.write_back.models import Leg, WriteBack
@@ -199,7 +198,6 @@ class WriteBackEngine:
         started = time.monotonic()
         if not self._claim(row, baseline):
             return
-        failpoint("write_back.claimed")
         if time.monotonic() - started > self._send_within:
             # The process stood still in between: another may have taken over, so only looking is allowed now.
             return
@@ -219,7 +217,6 @@ class WriteBackEngine:
             change = outcome.unclear(row, reason, self._manifest, now)
         else:
             change = outcome.answered(row, self._manifest, now)
-        failpoint("write_back.sent")
         tally.count("sent")
         self._commit([change], tally)
 

@@ -21,7 +21,6 @@ from connector.billing.processor import AuthorisedMethod, ChargeReport, ChargeSt
 from connector.database.engine import DatabaseUnavailable
 from connector.database.row_locks import ROW_LOCK
 from connector.errors import AccessDenied, InvariantBroken, NotSent, RateLimited, Rejected
-from connector.failpoints import failpoint
 from connector.money import Money
 from connector.use_cases.collection.plan_attempts import withdraw
 from connector.use_cases.collection.put_off import ASK_AGAIN_AFTER, comes_now, day_is_open
@@ -132,7 +131,6 @@ def _prepare(context: Context, work: _Work) -> bool:
     charge = work.charge
     # A retry confirms the same payment object again, which can succeed only once.
     charge.processor_id = charge.processor_id or _payment_object(context, work)
-    failpoint("charge.prepared")
     now = context.clock.now()
     with context.database.unit_of_work() as session:
         # Asked again with the decision: another worker may have sent a debit meanwhile, or the desk taken cash.
@@ -191,19 +189,15 @@ def _ask(context: Context, work: _Work, return_url: str) -> ChargeReport:
         untouched = report.status is ChargeStatus.OPEN and not _is_news(context, report)
         if attempt.state is AttemptState.PROCESSING or not untouched or age > GIVEN_UP_AFTER:
             return report
-    report = context.processor.confirm_charge(
+    return context.processor.confirm_charge(
         f"confirm:{attempt.id}", _known(work.charge), _authorised(work.method), work.charge.amount
     )
-    failpoint("charge.confirmed")
-    return report
 
 
 def _present(context: Context, work: _Work, return_url: str) -> ChargeReport:
-    report = context.processor.present_charge(
+    return context.processor.present_charge(
         f"present:{work.attempt.id}", _known(work.charge), _authorised(work.method), work.charge.amount, return_url
     )
-    failpoint("charge.confirmed")
-    return report
 
 
 def _look_for_payer(context: Context, work: _Work) -> ChargeReport:

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from connector.billing.agreements.contracts import Contract
 from connector.billing.clinics import Location
 from connector.errors import AccessDenied, DomainError, EdgeError, NotSent, OutcomeUnknown, RateLimited
-from connector.failpoints import failpoint
+from connector.failpoints import outside_call
 from connector.messaging import texts
 from connector.messaging.kinds import Channel, MessageKind
 from connector.messaging.mailer import Mailer
@@ -114,7 +114,6 @@ def _claim(
         claimed = [row for row in session.scalars(together) if not _settled_at_claim(session, row, now)]
         for row in claimed:
             row.state, row.not_before = MessageState.SENDING, now + CLAIM_LASTS
-    failpoint("message.claimed")
     return sorted(claimed, key=lambda row: row.channel)
 
 
@@ -190,7 +189,6 @@ class _Run:
         except (EdgeError, DomainError) as error:
             self._fail(message, str(error))
         else:
-            failpoint("message.sent")
             self._trouble[message.channel] = 0
             self._record(message, MessageState.SENT, provider_id)
             self.tally.sent += 1
@@ -198,12 +196,15 @@ class _Run:
 
     def _deliver(self, message: Message, address: str, values: Values) -> str | None:
         if message.channel is Channel.EMAIL:
-            return self.mailer.send(texts.mail(address, message.kind, values))
+            mail = texts.mail(address, message.kind, values)
+            with outside_call():
+                return self.mailer.send(mail)
         text = texts.sms(address, message.kind, values)
         # From here on the SMS may have gone; a crash leaves this mark behind.
         with self.context.database.unit_of_work() as session:
             session.get_one(Message, message.id).sent_at = self.context.clock.now()
-        return self.sms.send(text)
+        with outside_call():
+            return self.sms.send(text)
 
     def _again(self, message: Message, error: EdgeError) -> None:
         """Queue it again after a pause, unless it was tried for days."""

@@ -20,7 +20,6 @@ from connector.billing.members import Member, MethodKind, PaymentMethod
 from connector.billing.processor import AuthorisedMethod, ChargeReport, ChargeStatus
 from connector.clock import business_date
 from connector.errors import DomainError, InvariantBroken, Rejected
-from connector.failpoints import failpoint
 from connector.messaging.kinds import MessageKind
 from connector.money import Money
 from connector.use_cases.collection.collect_charge import REFUSED
@@ -114,13 +113,11 @@ def ask_bank(context: Context, hold_id: str, return_url: str = "") -> ChargeRepo
         member, method = session.get_one(Member, hold.member_id), session.get_one(PaymentMethod, hold.payment_method_id)
     try:
         processor_id = hold.processor_id or _prepare(context, hold, member)
-        failpoint("hold.prepared")
         report = _confirm(context, hold, processor_id, method, return_url)
     except Rejected as error:
         # Stripe changed nothing and will not on a repeat: the payer may try another card.
         log.warning("hold.refused", hold_id=hold_id, reason=str(error))
         report = ChargeReport(hold.processor_id or "", ChargeStatus.OPEN, REFUSED)
-    failpoint("hold.confirmed")
     settle_hold(context, hold_id, report)
     return report
 

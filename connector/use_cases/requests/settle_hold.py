@@ -26,7 +26,6 @@ from connector.billing.prices.pricing import LineKind, PricedLine
 from connector.billing.processor import ChargeReport
 from connector.clock import business_date
 from connector.errors import DomainError, InvariantBroken, Rejected
-from connector.failpoints import failpoint
 from connector.money import Money
 from connector.use_cases.collection.put_off import ASK_AGAIN_AFTER
 from connector.use_cases.collection.settle_charge import PAYER_CHECK_AFTER, settle_charge
@@ -97,7 +96,6 @@ def take(context: Context, hold_id: str) -> HoldStatus:
             raise
         # The bank's time is over and Stripe has not ended it yet: end it, so that nobody can take it later.
         report = context.processor.cancel_charge(f"hold-release:{hold_id}", processor_id)
-    failpoint("hold.captured")
     return settle_hold(context, hold_id, report)
 
 
@@ -105,7 +103,6 @@ def let_go(context: Context, hold_id: str) -> HoldStatus:
     """Carry out a decided release; repeating it changes nothing."""
     _, processor_id = _known(context, hold_id)
     report = context.processor.cancel_charge(f"hold-release:{hold_id}", processor_id)
-    failpoint("hold.released")
     return settle_hold(context, hold_id, report)
 
 
@@ -134,7 +131,6 @@ def settle_hold(context: Context, hold_id: str, report: ChargeReport) -> HoldSta
     if charge_id is None:
         return status
     settle_charge(context, charge_id, report)
-    failpoint("hold.settled")
     with context.database.unit_of_work() as session:
         find_hold(session, hold_id).status = HoldStatus.CAPTURED
     return HoldStatus.CAPTURED

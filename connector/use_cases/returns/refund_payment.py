@@ -15,7 +15,6 @@ from sqlalchemy import select
 from connector.billing.collecting.charges import Payment, RefundRequest, RefundState, ReturnKind
 from connector.billing.processor import ReturnReport
 from connector.errors import EdgeError, Rejected
-from connector.failpoints import failpoint
 from connector.money import Money
 from connector.use_cases.collection.collect_charge import KEYS_LAST
 from connector.use_cases.collection.put_off import ASK_AGAIN_AFTER
@@ -47,7 +46,6 @@ def refund_payment(context: Context, payment_id: str, amount: Money, reason: str
         request = new_request(payment, amount, RefundState.REQUESTED, reason, actor, now)
         session.add(request)
         remember_refund(session, payment, "Refund Requested", request, now)
-    failpoint("refund.requested")
     _ask(context, request.id)
     with context.database.read() as session:
         return session.get_one(RefundRequest, request.id)
@@ -86,7 +84,6 @@ def _ask(context: Context, request_id: str) -> None:
     except Rejected as refusal:
         _refused(context, request_id, str(refusal))
         return
-    failpoint("refund.answered")
     apply_return(context, report)
 
 
