@@ -51,7 +51,7 @@ def dispute(status: str, lines: list[tuple[int, int]]) -> stripe.Dispute:
 @given(CENTS, FEES)
 def test_no_cent_of_a_fee_is_lost_or_counted_twice(amount: int, fees: list[tuple[str, int]]) -> None:
     """The platform's part and Stripe's add up to the fee of the line; taxes are Stripe's."""
-    found = money_mapping.movement(stripe.BalanceTransaction.construct_from(line(amount, fees), ""))
+    found = money_mapping.movement(line(amount, fees))
 
     platform = sum(cents for kind, cents in fees if kind == "application_fee")
     assert found.application_fee.cents == platform

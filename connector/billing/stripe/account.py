@@ -22,10 +22,14 @@ class StripeAccount:
     def __init__(self, settings: StripeSettings, http: MeteredClient | None = None) -> None:
         self._settings = settings
         self._http = http or MeteredClient(settings)
-        self._client = build_client(settings, self._http).v1 if settings.secret_key.get_secret_value() else None
+        self._client = build_client(settings, self._http) if settings.secret_key.get_secret_value() else None
 
     @property
     def _stripe(self) -> stripe.V1Services:
+        return self._whole.v1
+
+    @property
+    def _whole(self) -> stripe.StripeClient:
         if self._client is None:
             raise AccessDenied(NO_KEY)
         return self._client

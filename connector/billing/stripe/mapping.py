@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import stripe
 
@@ -130,13 +132,13 @@ def decline(processor_id: str, error: stripe.CardError) -> ChargeReport:
     return _failed(processor_id, ChargeStatus.OPEN, error.error, None)
 
 
-def event(stripe_event: stripe.Event) -> ProcessorEvent:
+def event(document: Mapping[str, Any]) -> ProcessorEvent:
     """Read an event of the feed or a webhook. Raises UnexpectedResponse for one that could not be kept as it is."""
-    event_id, event_type = _form(_EVENT_ID, stripe_event.id), _form(_EVENT_TYPE, stripe_event.type)
+    event_id, event_type = _form(_EVENT_ID, document["id"]), _form(_EVENT_TYPE, document["type"])
     kind = EVENT_KINDS.get(event_type, EventKind.OTHER)
     # What is not acted on may be about something without an id, e.g. the balance.
-    object_id = "" if kind is EventKind.OTHER else _form(_OBJECT_ID, stripe_event.data.object["id"])
-    return ProcessorEvent(event_id, kind, event_type, object_id, instant(stripe_event.created))
+    object_id = "" if kind is EventKind.OTHER else _form(_OBJECT_ID, document["data"]["object"]["id"])
+    return ProcessorEvent(event_id, kind, event_type, object_id, instant(document["created"]))
 
 
 def _form(pattern: re.Pattern[str], value: object) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import stripe
 
@@ -117,18 +119,19 @@ def payout(stripe_payout: stripe.Payout) -> PayoutReport:
     )
 
 
-def movement(line: stripe.BalanceTransaction) -> Movement:
-    source = line.source
-    details = {} if source is None or isinstance(source, str) else source.to_dict()
+def movement(line: Mapping[str, Any]) -> Movement:
+    """Read a line of the balance, as a plain document with its source expanded."""
+    source, currency = line["source"], line["currency"]
+    details = source if isinstance(source, dict) else {}
     metadata = details.get("metadata") or {}
-    platform = _application_fee(line)
+    platform = sum(detail["amount"] for detail in line["fee_details"] if detail["type"] == _APPLICATION_FEE)
     return Movement(
-        line.id,
-        line.type,
-        id_of(source) or "",
-        Money(line.amount, line.currency),
-        Money(line.fee - platform, line.currency),
-        instant(line.created),
+        line["id"],
+        line["type"],
+        str(details.get("id") or source or ""),
+        Money(line["amount"], currency),
+        Money(line["fee"] - platform, currency),
+        instant(line["created"]),
         metadata.get("location_id"),
         metadata.get("invoice_id"),
         final=details.get("status") not in ("pending", "failed", "canceled"),

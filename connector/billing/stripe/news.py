@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Any
 
 from connector.billing.collecting.charges import ReturnKind
 from connector.billing.processor import Movement, PayoutReport, ProcessorEvent, ReturnReport
@@ -17,50 +17,29 @@ from connector.errors import UnexpectedResponse
 PAGE = 100
 
 
-class _Object(Protocol):
-    @property
-    def id(self) -> str: ...
-
-
-Object = TypeVar("Object", bound=_Object)
-
-
 class News(StripeAccount):
     """What happened, whoever started it."""
 
     def events_since(self, instant: datetime) -> Iterator[ProcessorEvent]:
         with translated("read the events"):
-            page = self._stripe.events.list(
-                {"created": {"gte": int(instant.timestamp())}, "types": list(mapping.EVENT_KINDS), "limit": PAGE}
-            )
+            listed = self._listed("events", created={"gte": int(instant.timestamp())}, types=list(mapping.EVENT_KINDS))
             # Stripe lists newest first; the whole window is read before the oldest is known.
-            events = [mapping.event(event) for event in _each_once(page.auto_paging_iter())]
+            events = [mapping.event(event) for event in listed]
         return reversed(events)
 
     def verify_webhook(self, payload: bytes, signature: str, now: datetime) -> ProcessorEvent:
         return webhooks.verified(self._settings, payload, signature, now)
 
     def charges_since(self, instant: datetime) -> Iterator[str]:
-        with translated("list the charges"):
-            page = self._stripe.payment_intents.list({"created": {"gte": int(instant.timestamp())}, "limit": PAGE})
-            ids = [intent.id for intent in _each_once(page.auto_paging_iter())]
-        return reversed(ids)
+        return self._ids_since("payment_intents", instant)
 
     def returns_since(self, instant: datetime) -> Iterator[tuple[ReturnKind, str]]:
-        since = int(instant.timestamp())
-        with translated("list the refunds"):
-            refunds = self._stripe.refunds.list({"created": {"gte": since}, "limit": PAGE})
-            given = [(ReturnKind.REFUND, refund.id) for refund in _each_once(refunds.auto_paging_iter())]
-        with translated("list the disputes"):
-            disputes = self._stripe.disputes.list({"created": {"gte": since}, "limit": PAGE})
-            taken = [(ReturnKind.DISPUTE, dispute.id) for dispute in _each_once(disputes.auto_paging_iter())]
-        return iter([*reversed(given), *reversed(taken)])
+        refunds = [(ReturnKind.REFUND, found) for found in self._ids_since("refunds", instant)]
+        disputes = [(ReturnKind.DISPUTE, found) for found in self._ids_since("disputes", instant)]
+        return iter([*refunds, *disputes])
 
     def payouts_since(self, instant: datetime) -> Iterator[str]:
-        with translated("list the payouts"):
-            page = self._stripe.payouts.list({"created": {"gte": int(instant.timestamp())}, "limit": PAGE})
-            ids = [payout.id for payout in _each_once(page.auto_paging_iter())]
-        return reversed(ids)
+        return self._ids_since("payouts", instant)
 
     def read_return(self, kind: ReturnKind, processor_id: str) -> ReturnReport:
         with translated(f"read the {kind}"):
@@ -73,23 +52,30 @@ class News(StripeAccount):
             return money_mapping.payout(self._stripe.payouts.retrieve(processor_id))
 
     def movements(self, start: datetime, end: datetime) -> Iterator[Movement]:
+        window = {"gte": int(start.timestamp()), "lt": int(end.timestamp())}
         with translated("read the balance"):
-            page = self._stripe.balance_transactions.list(
-                {
-                    "created": {"gte": int(start.timestamp()), "lt": int(end.timestamp())},
-                    "limit": PAGE,
-                    "expand": ["data.source"],
-                }
-            )
-            lines = [money_mapping.movement(line) for line in _each_once(page.auto_paging_iter())]
+            listed = self._listed("balance_transactions", created=window, expand=["data.source"])
+            lines = [money_mapping.movement(line) for line in listed]
         return reversed(lines)
 
+    def _ids_since(self, name: str, instant: datetime) -> Iterator[str]:
+        with translated(f"list the {name.replace('_', ' ')}"):
+            ids = [str(found["id"]) for found in self._listed(name, created={"gte": int(instant.timestamp())})]
+        return reversed(ids)
 
-def _each_once(found: Iterable[Object]) -> Iterator[Object]:
-    """What a list holds, over all its pages. Raises UnexpectedResponse when it repeats itself and would never end."""
-    seen: set[str] = set()
-    for item in found:
-        if item.id in seen:
-            raise UnexpectedResponse("Stripe's list repeats itself: it is read again later.")
-        seen.add(item.id)
-        yield item
+    def _listed(self, name: str, **wanted: Any) -> Iterator[dict[str, Any]]:
+        """What a list holds, over all its pages, as plain documents: the library's objects cost ten times as much.
+
+        Raises UnexpectedResponse when it repeats itself and would never end.
+        """
+        seen: set[str] = set()
+        while True:
+            page = self._whole.raw_request("get", f"/v1/{name}", limit=PAGE, **wanted).data
+            for document in page["data"]:
+                if document["id"] in seen:
+                    raise UnexpectedResponse("Stripe's list repeats itself: it is read again later.")
+                seen.add(document["id"])
+                yield document
+            if not page["has_more"]:
+                return
+            wanted["starting_after"] = page["data"][-1]["id"]

@@ -35,8 +35,8 @@ def verified(settings: StripeSettings, payload: bytes, signature: str, now: date
     if abs(now.timestamp() - _signed_at(signature)) > TOLERANCE_SECONDS:
         raise DomainError("The signature of the request is not of this time: check the clock of this machine.")
     with translated("read the webhook"):
-        event = stripe.Webhook.construct_event_without_verification(payload)
-        found, content = mapping.event(event), event.to_dict()
+        content = stripe.Webhook.construct_event_without_verification(payload).to_dict()
+        found = mapping.event(content)
     foreign = content.get("account") not in (None, settings.account)
     is_live = "_live_" in settings.secret_key.get_secret_value()
     other_mode = content.get("livemode") not in (None, is_live)
