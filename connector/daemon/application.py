@@ -9,6 +9,7 @@ from connector.billing.prices.platform_fee import DEFAULT_TIERS, Tier
 from connector.billing.stripe import StripeProcessor
 from connector.clock import Clock, MovableClock, SystemClock
 from connector.database.engine import Database
+from connector.database.installation import installation
 from connector.database.migrate import prepare
 from connector.settings import Settings
 from connector.use_cases.context import Context, PmsConnections
@@ -28,6 +29,7 @@ def application(settings: Settings, clock: Clock | None = None) -> Iterator[Cont
             clock,
             processor,
             connections,
+            installation=installation(settings.data_dir),
             public_url=settings.links.public_url,
             tiers=_tiers(settings),
             fee_kept_by_stripe=bool(settings.stripe.account),

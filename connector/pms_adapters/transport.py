@@ -194,29 +194,15 @@ class HttpTransport:
     ) -> tuple[int, bytes]:
         if self._pace:
             self._pace.wait(deadline)
-        remaining = deadline.remaining()
-        if remaining <= 0:
-            raise NotSent(f"{what} was not sent to {self._system}, because its time was used up: try again later.")
-        # TCP and TLS take one connect timeout each, so a third leaves time for the answer itself.
-        connect = min(CONNECT_SECONDS, remaining / 3)
-        timeout = httpx.Timeout(remaining, connect=connect, pool=connect)
         try:
-            with outside_call(reads=method == "GET"), self._watchdog.over(remaining) as watch:
-                request = httpx.Request(
-                    method,
-                    f"{self._base_url}/{path}",
-                    params=dict(params) or None,
-                    headers=self._headers,
-                    content=content,
-                    extensions={"timeout": timeout.as_dict(), "trace": watch.trace},
-                )
-                response = self._http.handle_request(request)
-                try:
-                    body = self._body(response)
-                finally:
-                    response.close()
-                watch.check()
-                return response.status_code, body
+            with outside_call(reads=method == "GET"):
+                # Asked last: a process that stood still until here may have lost its claim meanwhile.
+                remaining = deadline.remaining()
+                if remaining <= 0:
+                    raise NotSent(
+                        f"{what} was not sent to {self._system}, because its time was used up: try again later."
+                    )
+                return self._send(method, path, params, content, remaining)
         except (*_NEVER_CONNECTED, httpx.InvalidURL) as error:
             text = (
                 f"{what} was not sent: {self._system} could not be reached ({type(error).__name__}). Check its address."
@@ -226,6 +212,29 @@ class HttpTransport:
             raise OutcomeUnknown(
                 f"{self._system} gave no complete answer to {what} ({type(error).__name__}): it may have happened."
             ) from None
+
+    def _send(
+        self, method: str, path: str, params: Mapping[str, str | int], content: bytes | None, remaining: float
+    ) -> tuple[int, bytes]:
+        # TCP and TLS take one connect timeout each, so a third leaves time for the answer itself.
+        connect = min(CONNECT_SECONDS, remaining / 3)
+        timeout = httpx.Timeout(remaining, connect=connect, pool=connect)
+        with self._watchdog.over(remaining) as watch:
+            request = httpx.Request(
+                method,
+                f"{self._base_url}/{path}",
+                params=dict(params) or None,
+                headers=self._headers,
+                content=content,
+                extensions={"timeout": timeout.as_dict(), "trace": watch.trace},
+            )
+            response = self._http.handle_request(request)
+            try:
+                body = self._body(response)
+            finally:
+                response.close()
+            watch.check()
+            return response.status_code, body
 
     def _body(self, response: httpx.Response) -> bytes:
         body = bytearray()

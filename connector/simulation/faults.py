@@ -13,6 +13,8 @@ class FaultKind(StrEnum):
 
     CRASH = "crash"
     """The daemon is killed before or after a commit or an outside call."""
+    STANDSTILL = "standstill"
+    """The daemon stands still just before a write, and another installation takes over meanwhile."""
     LOST_ANSWER = "lost_answer"
     """The practice system carries a write out, and its answer is lost, cut short or an error."""
     NOT_APPLIED = "not_applied"
@@ -52,6 +54,7 @@ F = FaultKind
 
 HEAVY = {
     F.CRASH: 1.0,
+    F.STANDSTILL: 0.3,
     F.LOST_ANSWER: 0.6,
     F.NOT_APPLIED: 0.6,
     F.LATE_WRITE: 0.4,

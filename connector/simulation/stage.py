@@ -16,6 +16,7 @@ from connector import failpoints
 from connector.clock import MovableClock
 from connector.daemon.jobs import Job, declared
 from connector.database.engine import Database
+from connector.database.installation import Installation
 from connector.database.migrate import prepare
 from connector.rehearsal.rehearse import Nowhere
 from connector.settings import DaemonSettings
@@ -52,23 +53,33 @@ class Stage:
         """Outside calls made while a unit of work was open, which must never be."""
         self._fuse: int | None = None
         self._mortal = False
+        self._standstill: tuple[timedelta, int] | None = None
+        self._true = self.clock.now()
         self._pool = InTurn(1)
         self._jobs: list[Job] = declared(DaemonSettings(), Nowhere(), Nowhere())
         self._open()
 
     def _open(self) -> None:
-        self.database = Database(f"sqlite:///{(self.folder / 'connector.sqlite3').as_posix()}")
-        prepare(self.database)
+        self.context = self._installed("inst_first")
         event.listen(self.database.writer, "after_cursor_execute", lambda *_: self._burn("statement"))
+
+    @property
+    def database(self) -> Database:
+        return self.context.database
+
+    def _installed(self, name: str) -> Context:
+        """An installation on the one database."""
+        database = Database(f"sqlite:///{(self.folder / 'connector.sqlite3').as_posix()}")
+        prepare(database)
         connections = PmsConnections(self.clock, {self.around.office.pms: self.around.office.factory})
-        self.context = Context(self.database, self.clock, self.around.stripe.processor, connections)
+        return Context(database, self.clock, self.around.stripe.processor, connections, Installation(name))
 
     def close(self) -> None:
-        self.context.pms.close()
-        self.database.close()
+        _close(self.context)
 
     def set_time(self, instant: datetime, wrong_by: timedelta = timedelta()) -> None:
-        """It is that instant outside, and our clock shows it, wrong by so much."""
+        """It is that instant outside, or later where a standstill took longer; our clock shows it, wrong by so much."""
+        instant = self._true = max(instant, self._true)
         self.around.move_to(instant)
         self.dice.now = instant
         self.clock.move_to(instant + wrong_by)
@@ -79,6 +90,10 @@ class Stage:
         A fuse that burns already goes on, so that in the end every place is met.
         """
         self._fuse = self._fuse or passes
+
+    def stand_still(self, how_long: timedelta, writes: int) -> None:
+        """Stand still just before a write, after so many others; another installation works in the meantime."""
+        self._standstill = how_long, writes
 
     def work(self) -> list[str]:
         """One tick of each job of the daemon; returns what they complain about."""
@@ -107,9 +122,34 @@ class Stage:
     def _burn(self, place: str) -> None:
         if place in ("read.before", "write.before") and self.database.writer.pool.checkedout():  # type: ignore[attr-defined]
             self.calls_in_transactions += 1
+        if place == "write.before" and self._mortal and self._standstill:
+            self._stand_still(*self._standstill)
         if self._fuse is None or not self._mortal:
             return
         self._fuse -= 1
         if self._fuse <= 0:
             self._fuse = None
             raise KilledError
+
+    def _stand_still(self, how_long: timedelta, writes: int) -> None:
+        if writes:
+            self._standstill = how_long, writes - 1
+            return
+        self._standstill, self._mortal = None, False
+        self.dice.count(FaultKind.STANDSTILL)
+        other = self._installed("inst_second")
+        for _ in range(ROUNDS_MEANWHILE):
+            self.set_time(self._true + how_long / ROUNDS_MEANWHILE)
+            for job in self._jobs:
+                job.work(other, self._pool)
+        _close(other)
+        self._mortal = True
+
+
+ROUNDS_MEANWHILE = 4
+"""So often the other installation works while this one stands still."""
+
+
+def _close(context: Context) -> None:
+    context.pms.close()
+    context.database.close()

@@ -20,6 +20,8 @@ LONGEST_FUSE = 3_000
 MEMBERS_A_SKIP = 30
 """A fault lets some requests of its round pass first: the more members, the more requests there are."""
 OUTAGE_HOURS = (1, 3, 8, 24, 72)
+STANDSTILLS = (1, 5, 20, 60)
+"""Minutes."""
 JUMPS = tuple(timedelta(minutes=minutes) for minutes in (-60, -10, 10, 60, 720))
 NEWS = (F.DUPLICATE_EVENT, F.REORDERED_EVENTS, F.DELAYED_EVENT, F.MISSED_EVENT)
 PATHS = ("/v1/*", "/v1/refunds*", "/v1/payment_intents", "/v1/payment_intents/*")
@@ -75,6 +77,11 @@ class Trouble:
         for kind in NEWS:
             if self.dice.falls(kind, share_of_day):
                 stripe.processor.trouble = kind
+        if self.dice.falls(F.STANDSTILL, share_of_day):
+            dice = self.dice.of("standstill how")
+            self.stage.stand_still(
+                timedelta(minutes=dice.choice(STANDSTILLS)), dice.randrange(self.dice.members // 10 + 1)
+            )
         if self.dice.falls(F.CRASH, share_of_day):
             self.stage.light_fuse(_spread(self.dice.of("fuse"), LONGEST_FUSE))
 

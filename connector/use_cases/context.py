@@ -12,6 +12,7 @@ from connector.billing.prices.platform_fee import DEFAULT_TIERS, Tier
 from connector.billing.processor import PaymentProcessor
 from connector.clock import Clock
 from connector.database.engine import Database
+from connector.database.installation import ALONE, Installation
 from connector.pms_adapters.port import AdapterFactory, ConnectionContext, PmsAdapter
 from connector.pms_adapters.registry import adapter
 
@@ -50,6 +51,8 @@ class Context:
     clock: Clock
     processor: PaymentProcessor
     pms: PmsConnections
+    installation: Installation = ALONE
+    """Which of the installations that share the database this one is."""
     public_url: str = ""
     """Where patients reach the link pages, without a slash at the end; empty: they are sent to Stripe's pages."""
     tiers: Mapping[str, Tier] = field(default_factory=lambda: DEFAULT_TIERS)

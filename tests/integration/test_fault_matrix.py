@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
@@ -15,11 +17,16 @@ from connector.billing.invoices import Invoice, InvoiceStatus
 from connector.billing.processor import ProcessorEvent
 from connector.billing.stripe import StripeProcessor, news
 from connector.database.engine import DatabaseUnavailable
+from connector.database.installation import Installation, installation
+from connector.ledger.write_back import queue
+from connector.ledger.write_back.connection_lease import TERM
 from connector.ledger.write_back.models import WriteBack
 from connector.ledger.write_back.outcome import ATTEMPTS_MAX
 from connector.ledger.write_back.states import WriteBackState
+from connector.use_cases.books.work_write_backs import work_write_backs
 from connector.use_cases.collection.read_news import read_news
 from connector.use_cases.collection.run_due import run_due
+from connector.use_cases.context import Context, PmsConnections
 from tests.support.practice import Practice
 
 S = WriteBackState
@@ -147,6 +154,72 @@ def test_a_row_that_kills_its_worker_each_time_is_held_and_the_others_flow(pract
     assert states.pop(poison.id) is S.HELD
     assert set(states.values()) == {S.CONFIRMED}
     assert len(practice.pms_rows()) == len(states)
+
+
+def test_a_worker_that_stood_still_and_one_that_took_over_write_one_entry(practice: Practice) -> None:
+    """Whoever takes over only looks: the one that stands still may wake up at any time, and then its entry lands."""
+    practice.paid()
+    other = _another_installation(practice)
+    stood: list[str] = []
+
+    def stand_still(place: str) -> None:
+        if place == "write.before" and not stood:
+            stood.append(place)
+            for _ in range(8):
+                practice.advance(minutes=10)
+                work_write_backs(other)
+            assert (practice.states(), practice.pms_rows()) == ([S.HELD], [])
+
+    with failpoints.watched(stand_still):
+        practice.write()
+
+    row = practice.write_back()
+    assert (row.state, row.attempts, len(practice.pms_rows())) == (S.HELD, 1, 1), "The late outcome changes nothing."
+    assert row.reason is not None
+    assert "Another installation" in row.reason
+    practice.by_hand(queue.post_by_person)
+    work_write_backs(other)
+    assert practice.write_back().attempts == 1
+    practice.assert_all_written()
+
+
+def test_of_two_installations_one_writes_and_the_other_takes_over_when_it_is_gone(practice: Practice) -> None:
+    """A connection has one owner at a time; after its term somebody else may go on with what was never sent."""
+    first, second = practice.context, _another_installation(practice)
+    practice.paid()
+    practice.write()
+    for _ in range(3):
+        practice.enrol()
+    practice.charge()
+
+    assert work_write_backs(second)[practice.location.slug].sent == 0
+    practice.advance(seconds=TERM.total_seconds())
+    assert work_write_backs(second)[practice.location.slug].sent == 3
+    practice.paid()
+    assert work_write_backs(first)[practice.location.slug].sent == 0
+    practice.advance(seconds=TERM.total_seconds())
+    practice.settle()
+    practice.assert_all_written()
+
+
+def test_of_two_processes_of_one_installation_one_writes_at_a_time(practice: Practice, tmp_path: Path) -> None:
+    """A command beside the daemon leaves the writing to it, however long the daemon stands still."""
+    practice.paid()
+    here = installation(tmp_path / "data")
+    context = replace(practice.context, installation=here)
+
+    with installation(tmp_path / "data").sending() as alone:
+        assert alone
+        assert work_write_backs(context) == {}
+
+    assert installation(tmp_path / "data").id == here.id != installation(tmp_path / "elsewhere").id
+    assert work_write_backs(context)[practice.location.slug].sent == 1
+    practice.assert_all_written()
+
+
+def _another_installation(practice: Practice) -> Context:
+    connections = PmsConnections(practice.clock, practice.context.pms.factories)
+    return replace(practice.context, pms=connections, installation=Installation("inst_another"))
 
 
 def _cursor(practice: Practice) -> datetime | None:

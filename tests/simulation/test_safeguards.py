@@ -15,6 +15,7 @@ from connector.billing import inbox
 from connector.billing.processor import ProcessorEvent
 from connector.billing.stripe.charges import Charges
 from connector.database.engine import Database
+from connector.ledger.write_back import outcome
 from connector.pms_adapters.open_dental.adapter import OpenDentalAdapter
 from connector.simulation import faults
 from connector.simulation.faults import FaultKind
@@ -29,6 +30,7 @@ TROUBLE = {
     F.CRASH: 6.0,
     F.LOST_ANSWER: 3.0,
     F.STRIPE_LOST_ANSWER: 3.0,
+    F.STANDSTILL: 3.0,
 }
 """What the safeguards stand against, often enough for a few days to show it."""
 
@@ -105,6 +107,16 @@ def test_without_units_of_work_a_crash_leaves_half_of_a_step(monkeypatch: pytest
     monkeypatch.setattr(Database, "__init__", open_loosely)
 
     assert first_broken({"book", "lost", "unexplained", "double_charge", "duplicate"})
+
+
+def test_without_the_lease_whoever_takes_over_writes_what_the_other_is_about_to_write(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A worker that stood still wakes up and sends; nobody who took over may have sent the same."""
+    absent = outcome.absent
+    monkeypatch.setattr(outcome, "absent", lambda row, manifest, now, **_: absent(row, manifest, now))
+
+    assert first_broken({"duplicate"})
 
 
 def test_no_outside_call_is_made_within_a_unit_of_work(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from decimal import Decimal
 
 import pytest
 
+from connector import failpoints
 from connector.errors import (
     AccessDenied,
     EdgeError,
@@ -204,6 +205,24 @@ def test_nothing_is_sent_after_the_deadline() -> None:
             write(server.address, seconds=0)
         with pytest.raises(NotSent):
             read(server.address, seconds=-1)
+
+    assert server.requests == []
+
+
+def test_a_process_that_stood_still_just_before_a_write_sends_nothing() -> None:
+    """Whoever wakes up after the deadline may have been taken over by another."""
+    now = [0.0]
+
+    def stand_still(_place: str) -> None:
+        now[0] = 60.0
+
+    with (
+        peer(answer(200)) as server,
+        transport(server.address) as client,
+        failpoints.watched(stand_still),
+        pytest.raises(NotSent),
+    ):
+        client.write("POST", "payments", "payments", {}, Deadline(30, monotonic=lambda: now[0]))
 
     assert server.requests == []
 

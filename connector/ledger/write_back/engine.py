@@ -20,8 +20,10 @@ from sqlalchemy.orm import Session
 
 from connector.clock import Clock
 from connector.database.engine import Database, DatabaseUnavailable
+from connector.database.installation import ALONE
 from connector.errors import AccessDenied, EdgeError, NotSent
 from connector.ledger.write_back import outcome
+from connector.ledger.write_back.connection_lease import hold
 from connector.ledger.write_back.look import Look, recipient
 from connector.ledger.write_back.models import Leg, WriteBack
 from connector.ledger.write_back.outcome import Change
@@ -68,7 +70,10 @@ class Tally:
 
 
 class WriteBackEngine:
-    """Works for one location through its open adapter. `mapper` runs the sends of a round in turn or in threads."""
+    """Works for one location through its open adapter. `mapper` runs the sends of a round in turn or in threads.
+
+    `holder` is the installation that holds the lease of the practice system.
+    """
 
     def __init__(
         self,
@@ -78,6 +83,7 @@ class WriteBackEngine:
         zone: ZoneInfo,
         adapter: PmsAdapter,
         mapper: Mapper = map,
+        holder: str = ALONE.id,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -86,6 +92,7 @@ class WriteBackEngine:
         self._adapter = adapter
         self._manifest = adapter.manifest
         self._mapper = mapper
+        self._holder = holder
         self._lease = 2 * self._manifest.call_deadline + LEASE_MARGIN
         self._round = ROWS_PER_SLOT * self._manifest.concurrency
         self._send_within = LEASE_MARGIN.total_seconds()
@@ -152,7 +159,9 @@ class WriteBackEngine:
         look = self._look(rows)
         now = self._clock.now()
         changes = [
-            outcome.found(row, look.in_full(row), now) or outcome.absent(row, self._manifest, now) for row in rows
+            outcome.found(row, look.in_full(row), now)
+            or outcome.absent(row, self._manifest, now, stopped=row.claimed_by in (None, self._holder))
+            for row in rows
         ]
         self._commit(changes, tally)
 
@@ -227,6 +236,7 @@ class WriteBackEngine:
         claim: dict[str, Any] = {
             "attempts": row.attempts + 1,
             "fence": row.fence + 1,
+            "claimed_by": self._holder,
             "lease_until": now + self._lease,
             "sent_at": now,
             "sent_to_patient_id": row.pms_patient_id,
@@ -235,7 +245,7 @@ class WriteBackEngine:
             "failed_looks": 0,
         }
         with self._database.unit_of_work() as session:
-            won = step(session, row, S.SENDING, now, **claim)
+            won = hold(session, self._location_id, self._holder, now) and step(session, row, S.SENDING, now, **claim)
         if won:
             row.state = S.SENDING
             for name, value in claim.items():

@@ -58,6 +58,8 @@ class WriteBack(Base):
     attempts: Mapped[int] = mapped_column(default=0)
     fence: Mapped[int] = mapped_column(default=0)
     """Counts claims and new patients: a claim or an outcome is kept only of a row that is still as it was read."""
+    claimed_by: Mapped[str | None]
+    """The installation that made the last claim."""
     lease_until: Mapped[datetime | None]
     baseline: Mapped[list[Any] | None]
     """Numbers of the patient's entries just before the first send: they cannot be ours. None until then, and again once

@@ -65,8 +65,11 @@ def misdirected(row: WriteBack, fit: bool) -> Change | None:
     )
 
 
-def absent(row: WriteBack, manifest: Manifest, now: datetime) -> Change:
-    """A complete look did not show an accepted or unknown row."""
+def absent(row: WriteBack, manifest: Manifest, now: datetime, *, stopped: bool = True) -> Change:
+    """A complete look did not show an accepted or unknown row.
+
+    `stopped`: whoever sent it has surely stopped, so that it cannot arrive any more once its time has passed.
+    """
     looks = row.looks + 1
     if manifest.asynchronous and row.state is S.ACCEPTED:
         return Change(row, None, row.reason, {"next_attempt_at": now + pause(looks), "looks": looks})
@@ -76,6 +79,13 @@ def absent(row: WriteBack, manifest: Manifest, now: datetime) -> Change:
     if row.state is S.ACCEPTED:
         return Change(
             row, S.HELD, "The practice system accepted the entry but does not show it: check the patient's ledger."
+        )
+    if not stopped:
+        return Change(
+            row,
+            S.HELD,
+            "Another installation was interrupted while it sent this: stop that one, look in the practice system, then "
+            "post it by hand.",
         )
     if row.attempts >= ATTEMPTS_MAX:
         return Change(row, S.HELD, f"It was sent {row.attempts} times and never arrived: check the connection.")

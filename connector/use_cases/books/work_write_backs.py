@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from connector.billing.clinics import Location
+from connector.ledger.write_back.connection_lease import hold
 from connector.ledger.write_back.engine import Mapper, Tally, WriteBackEngine
 from connector.ledger.write_back.models import WriteBack
 from connector.ledger.write_back.states import WriteBackState
@@ -18,21 +19,40 @@ WORK = (WriteBackState.QUEUED, WriteBackState.SENDING, WriteBackState.ACCEPTED, 
 def work_write_backs(context: Context, location_id: str | None = None, mapper: Mapper = map) -> dict[str, Tally]:
     """Send and settle what is due, at one location or all; returns what was done by the location's short name.
 
-    A practice system that is away or badly configured, or whose adapter fails, holds up its own location only.
+    A practice system that is away or badly configured, or whose adapter fails, holds up its own location only. While
+    another process of this installation is at it, or another installation writes to a practice system, nothing is done.
     Raises DatabaseUnavailable.
     """
     tallies: dict[str, Tally] = {}
-    for location in _with_work(context):
-        if location_id in (None, location.id):
-            tally = tallies[location.slug] = Tally()
-            with contained(location, tally.stop):
-                adapter = context.pms.of(location)
-                engine = WriteBackEngine(context.database, context.clock, location.id, location.zone, adapter, mapper)
-                engine.run(tally)
-            if tally.rejected:
-                with context.database.unit_of_work() as session:
-                    cancel_out(session, context.clock.now())
+    with context.installation.sending() as alone:
+        for location in _with_work(context) if alone else ():
+            if location_id in (None, location.id):
+                tally = tallies[location.slug] = Tally()
+                with contained(location, tally.stop):
+                    _work(context, location, mapper, tally)
     return tallies
+
+
+def _work(context: Context, location: Location, mapper: Mapper, tally: Tally) -> None:
+    with context.database.unit_of_work() as session:
+        if not hold(session, location.id, context.installation.id, context.clock.now()):
+            # Another installation does it, and takes notice of whatever waits here.
+            return
+    engine = WriteBackEngine(
+        context.database,
+        context.clock,
+        location.id,
+        location.zone,
+        context.pms.of(location),
+        mapper,
+        context.installation.id,
+    )
+    try:
+        engine.run(tally)
+    finally:
+        if tally.rejected:
+            with context.database.unit_of_work() as session:
+                cancel_out(session, context.clock.now())
 
 
 def _with_work(context: Context) -> list[Location]:
