@@ -50,7 +50,10 @@ def test_an_invitation_leads_to_a_member_who_has_paid(browser: Browser) -> None:
 
     shown = text_of(browser.get(path).text)
     assert "Today you pay $29.90" in shown and "Then each month from 01/10/2026 $29.90" in shown
-    assert "Scale and clean 2 a year" in shown and "There is no lock-in period" in shown
+    assert (
+        "Scale and clean Periodontal treatment is not part of this benefit. 2 a year" in shown
+        and "There is no lock-in period" in shown
+    )
     away = browser.sign(path, phone="0491 570 006")
     assert browser.get(path).status_code == 200
     browser.give(away)
