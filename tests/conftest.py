@@ -8,11 +8,16 @@ from pathlib import Path
 
 import pytest
 import stripe
+from hypothesis import settings
 from tenacity import wait_none
 
 from connector.billing.stripe.client import MeteredClient
 from tests.support.practice import Practice
 from tests.support.practice_setup import migrated_template, running_practice
+
+# The same examples on each run, however slow the machine is; a new one is found by a new test, not by luck.
+settings.register_profile("house", deadline=None, derandomize=True)
+settings.load_profile("house")
 
 _MEMORY = Path("/dev/shm")
 """Temporary files live here where there is such a place: a hundred thousand commits need not wait for a disk."""

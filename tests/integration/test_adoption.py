@@ -17,6 +17,7 @@ from connector.billing.members import Member, MethodKind, PaymentMethod
 from connector.billing.policy import FeeBearer
 from connector.billing.prices.pricing import Position
 from connector.errors import DomainError
+from connector.messaging.kinds import MessageKind
 from connector.messaging.models import Message
 from connector.use_cases.practice.set_up_location import add_location
 from connector.use_cases.requests.list_requests import list_requests
@@ -97,7 +98,7 @@ def test_a_family_goes_on_with_its_card_its_prices_and_its_day(practice: Practic
         date(2026, 11, 30),
         date(2027, 2, 28),
     ]
-    assert practice.all(Message) == []
+    assert [message.kind for message in practice.all(Message)] == [MessageKind.RECEIPT]
     assert len(practice.stripe_listed("customers")) == 1
 
 

@@ -34,6 +34,10 @@ ASKING: dict[str, tuple[tuple[str, ...], str]] = {
         "From 01/10/2026: 64.50 AUD instead of 29.90 AUD.",
     ),
     "payment-plans cancel": (("{plan}",), "Its balance of 90.00 is not charged any more."),
+    "payments bounced": (
+        ("{payment}", "--on", "2026-09-01"),
+        "Note that the payment {payment} did not go through?",
+    ),
     "payments record": (
         ("{invoice}", "--by", "cash", "--on", "2026-09-01"),
         "Note that the 64.50 AUD of {invoice} were paid",

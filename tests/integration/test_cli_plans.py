@@ -52,6 +52,12 @@ def test_a_template_is_a_document_that_add_takes(shop: Practice, name: str) -> N
     assert document(shop, "plans", "template", name) == {"name": name, "toml": printed.out}
 
 
+KEPT = (
+    "Members keep their terms; `connector plans preview Filed --location leura` "
+    "shows what the new ones would mean to them."
+)
+
+
 def test_a_plan_is_added_shown_and_edited_from_its_document(shop: Practice, tmp_path: Path) -> None:
     """What `show --toml` prints is what `edit` takes; the differences are printed; the same again is refused."""
     document(shop, "plans", "add", "Filed", *HERE, "--file", plan_file(tmp_path))
@@ -66,7 +72,7 @@ def test_a_plan_is_added_shown_and_edited_from_its_document(shop: Practice, tmp_
     assert edited.out.splitlines() == [
         "Plan Filed has the version 2 now:",
         "  price monthly 20.00 -> 25.00",
-        "Members keep their terms; `connector plans preview` shows what the new ones would mean to them.",
+        KEPT,
     ]
     assert (again.code, again.err.strip()) == (
         1,
@@ -150,7 +156,7 @@ def test_a_migration_is_previewed_and_announced(shop: Practice, tmp_path: Path) 
             }
         ],
     }
-    row = f"{person.member_id} {person.contract_id} 1 monthly 20.00 22.00 2026-10-01 to announce"
+    row = f"{person.member_id} {person.contract_id} 1 monthly 20.00 22.00 01/10/2026 to announce"
     assert words(table.out)[:2] == ["From version 1 to version 2:", "price monthly 20.00 -> 22.00"]
     assert row in words(table.out)
     assert row in words(announced.out)

@@ -319,7 +319,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(ROWS)
 def test_every_row_is_counted_once_and_a_second_run_finds_them_all(rows: list[str]) -> None:
     """Imported, unchanged and refused rows add up to the file; the second run imports nothing and refuses the same."""

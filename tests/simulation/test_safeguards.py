@@ -17,7 +17,7 @@ from connector.billing.stripe.charges import Charges
 from connector.database.engine import Database
 from connector.ledger.write_back import outcome
 from connector.pms_adapters.open_dental.adapter import OpenDentalAdapter
-from connector.simulation import faults
+from connector.simulation import faults, trouble
 from connector.simulation.faults import FaultKind
 from connector.simulation.simulate import Outcome, Wanted, simulate
 from connector.simulation.stage import Stage
@@ -38,6 +38,7 @@ TROUBLE = {
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(faults.LEVELS, "heavy", TROUBLE)
+    monkeypatch.setattr(trouble, "LONGEST_FUSE", 300)
 
 
 def first_broken(kinds: set[str]) -> Outcome | None:

@@ -297,7 +297,7 @@ def test_no_text_of_a_person_changes_the_page_or_leaves_its_place(text: str) -> 
     assert "$68.45" in pdf.lines
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.text(st.characters(), max_size=60))
 def test_any_text_is_one_safe_line(text: str) -> None:
     """Cleaning twice changes nothing, and both forms can be made of it."""

@@ -84,7 +84,7 @@ def change(book: Book, plan_id: str, kind: str, number: int) -> None:
             run(book, number)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     total=st.integers(5_000, 200_000),
     deposit=st.one_of(st.just(0), st.integers(50, 2_000)),
@@ -136,7 +136,7 @@ def test_the_book_of_all_these_plans_adds_up(book: Book) -> None:
     assert verify_ledger(book.context).faults == []
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(pause=st.integers(1, 120), before=st.integers(0, 30), frequency=st.sampled_from(FREQUENCIES))
 def test_no_instalment_falls_due_in_a_pause(book: Book, pause: int, before: int, frequency: Frequency) -> None:
     """Nor on a day that is none of the plan's own cycle, however long it lasts."""

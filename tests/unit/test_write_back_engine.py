@@ -142,7 +142,7 @@ waits = st.lists(st.sampled_from(STEPS_SECONDS), min_size=1, max_size=25)
 @given(moods=moods, waits=waits)
 @example(moods=[Mood.WELL, Mood.LANDS_LATE], waits=[5, 5, 70])
 @example(moods=[Mood.WELL, Mood.KILLED_LANDS_LATE], waits=[5, 91, 1])
-@settings(deadline=None, max_examples=60, derandomize=True)
+@settings(max_examples=60)
 def test_whatever_happens_nothing_is_written_twice_and_everything_in_the_end(
     template: Path, moods: list[Mood], waits: list[int]
 ) -> None:
@@ -165,7 +165,7 @@ def test_whatever_happens_nothing_is_written_twice_and_everything_in_the_end(
 
 
 @given(moods=moods, waits=waits)
-@settings(deadline=None, max_examples=25, derandomize=True)
+@settings(max_examples=25)
 def test_without_a_person_every_row_ends_confirmed_or_with_its_reason(
     template: Path, moods: list[Mood], waits: list[int]
 ) -> None:
