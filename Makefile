@@ -33,7 +33,7 @@ check: setup
 	@$(BIN)/ruff format --check connector tests
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
-	@$(BIN)/coverage run -m pytest tests/unit
+	@$(BIN)/python -m pytest tests/unit --numprocesses auto --dist loadfile --cov --cov-report=
 	@$(BIN)/coverage report
 
 bench: setup

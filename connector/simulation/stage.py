@@ -7,9 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import httpx
 from sqlalchemy import event
 
 from connector import failpoints
@@ -21,6 +23,7 @@ from connector.database.migrate import prepare
 from connector.rehearsal.rehearse import Nowhere
 from connector.settings import DaemonSettings
 from connector.simulation.faults import Dice, FaultKind
+from connector.simulation.in_process import InProcess
 from connector.simulation.surroundings import Surroundings
 from connector.use_cases.context import Context, PmsConnections
 
@@ -53,7 +56,8 @@ class Stage:
         """Outside calls made while a unit of work was open, which must never be."""
         self._fuse: int | None = None
         self._mortal = False
-        self._standstill: tuple[timedelta, int] | None = None
+        self._standstill: dict[InProcess, timedelta] = {}
+        """Where the process is to stand still just before the next write, and for how long."""
         self._true = self.clock.now()
         self._pool = InTurn(1)
         self._jobs: list[Job] = declared(DaemonSettings(), Nowhere(), Nowhere())
@@ -91,9 +95,10 @@ class Stage:
         """
         self._fuse = self._fuse or passes
 
-    def stand_still(self, how_long: timedelta, writes: int) -> None:
-        """Stand still just before a write, after so many others; another installation works in the meantime."""
-        self._standstill = how_long, writes
+    def stand_still(self, where: InProcess, how_long: timedelta) -> None:
+        """Stand still just before the first byte of the next write; another installation works in the meantime."""
+        self._standstill[where] = how_long
+        where.interrupt = partial(self._interrupt, where)
 
     def work(self) -> list[str]:
         """One tick of each job of the daemon; returns what they complain about."""
@@ -122,8 +127,6 @@ class Stage:
     def _burn(self, place: str) -> None:
         if place in ("read.before", "write.before") and self.database.writer.pool.checkedout():  # type: ignore[attr-defined]
             self.calls_in_transactions += 1
-        if place == "write.before" and self._mortal and self._standstill:
-            self._stand_still(*self._standstill)
         if self._fuse is None or not self._mortal:
             return
         self._fuse -= 1
@@ -131,11 +134,10 @@ class Stage:
             self._fuse = None
             raise KilledError
 
-    def _stand_still(self, how_long: timedelta, writes: int) -> None:
-        if writes:
-            self._standstill = how_long, writes - 1
+    def _interrupt(self, where: InProcess, request: httpx.Request) -> None:
+        if request.method != "POST" or not self._mortal or where not in self._standstill:
             return
-        self._standstill, self._mortal = None, False
+        how_long, self._mortal = self._standstill.pop(where), False
         self.dice.count(FaultKind.STANDSTILL)
         other = self._installed("inst_second")
         for _ in range(ROUNDS_MEANWHILE):

@@ -90,9 +90,10 @@ class Stripe:
     settings: StripeSettings = field(default_factory=lambda: StripeSettings(secret_key=SecretStr(KEY), api_base=STRIPE))
 
     def __post_init__(self) -> None:
-        network = InProcess(stripe_app(IN_MEMORY))
-        self.sandbox = Sandbox(STRIPE, httpx.Client(transport=network))
-        self.processor = ForgetfulProcessor(self.settings, _Connection(self.settings, network), self.dice)
+        app = stripe_app(IN_MEMORY)
+        self.network = InProcess(app)
+        self.sandbox = Sandbox(STRIPE, httpx.Client(transport=InProcess(app)))
+        self.processor = ForgetfulProcessor(self.settings, _Connection(self.settings, self.network), self.dice)
 
     def listed(self, kind: str) -> Iterator[dict[str, Any]]:
         """All objects of a kind such as `charges`, newest first."""
@@ -139,9 +140,10 @@ class OpenDentalOffice:
     writes = "/api/v1/payments*"
 
     def __init__(self, patients: Path) -> None:
-        network = InProcess(open_dental_app(IN_MEMORY, patients, OfficeOptions(negative_payments=True)))
-        self.sandbox = Sandbox(OFFICE, httpx.Client(transport=network))
-        self.factory = _InProcessOpenDental(network)
+        app = open_dental_app(IN_MEMORY, patients, OfficeOptions(negative_payments=True))
+        self.network = InProcess(app)
+        self.sandbox = Sandbox(OFFICE, httpx.Client(transport=InProcess(app)))
+        self.factory = _InProcessOpenDental(self.network)
         self.settings = {
             "base_url": f"{OFFICE}/api/v1",
             "developer_key": "sandbox-developer",

@@ -79,9 +79,7 @@ class Trouble:
                 stripe.processor.trouble = kind
         if self.dice.falls(F.STANDSTILL, share_of_day):
             dice = self.dice.of("standstill how")
-            self.stage.stand_still(
-                timedelta(minutes=dice.choice(STANDSTILLS)), dice.randrange(self.dice.members // 10 + 1)
-            )
+            self.stage.stand_still(dice.choice((office, stripe)).network, timedelta(minutes=dice.choice(STANDSTILLS)))
         if self.dice.falls(F.CRASH, share_of_day):
             self.stage.light_fuse(_spread(self.dice.of("fuse"), LONGEST_FUSE))
 

@@ -171,18 +171,18 @@ def test_a_demo_that_is_stopped_says_one_sentence_and_leaves_nothing_running(tmp
     until(lambda: sandboxes_of(folder) == [], "both sandboxes are gone")
 
 
-def test_a_thousand_members_over_three_months_end_with_every_cent_explained(tmp_path: Path) -> None:
-    """The long one (about 90 s): the whole main job at the size and with the troubles of a real practice."""
+def test_three_months_of_a_practice_end_with_every_cent_explained(tmp_path: Path) -> None:
+    """The whole main job with the troubles of a real practice; `make demo` plays it with a thousand members."""
     folder = tmp_path / "demo"
 
-    done = played(folder, "--exit", "--json")
+    done = played(folder, "--exit", "--json", "--members", "300")
 
     result = json.loads(done.stdout)
     assert done.returncode == 0, done.stderr
-    assert result["members"] == 1_000
-    assert result["linked"] + result["in_review"] >= 900
-    assert result["charges_succeeded"] > 4_000
-    assert result["write_backs_confirmed"] > 3_000
+    assert result["members"] == 300
+    assert result["linked"] + result["in_review"] >= 270
+    assert result["charges_succeeded"] > 1_200
+    assert result["write_backs_confirmed"] > 900
     assert result["write_backs_confirmed"] + result["waiting"] >= result["charges_succeeded"]
     assert {name: result[name] for name in ZEROS} == dict.fromkeys(ZEROS, 0)
     assert sandboxes_of(folder) == []

@@ -122,6 +122,7 @@ def test_without_the_lease_whoever_takes_over_writes_what_the_other_is_about_to_
 
 def test_no_outside_call_is_made_within_a_unit_of_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """A call that lasts a minute would keep everybody else from writing for so long; the judge sees one that does."""
+    monkeypatch.setitem(faults.LEVELS, "heavy", {})
     stages: list[Stage] = []
     opened, confirm = Stage._open, Charges.confirm_charge
 
