@@ -11,6 +11,7 @@ from connector.cli.output import console, json_option, print_json
 from connector.simulation.faults import LEVELS
 from connector.simulation.simulate import CALM_DAYS, FIRST_DAY, Outcome, Wanted, shortest
 from connector.simulation.simulate import simulate as play
+from connector.simulation.surroundings import OFFICES
 
 
 @click.command()
@@ -18,7 +19,7 @@ from connector.simulation.simulate import simulate as play
 @click.option("--members", default=200, show_default=True, type=Count(1, 2_000))
 @click.option("--seed", default=1, show_default=True, type=Count(0), help="The same seed makes the same run.")
 @click.option("--faults", default="heavy", show_default=True, type=click.Choice(list(LEVELS)))
-@click.option("--pms", default="open_dental", show_default=True, type=click.Choice(["open_dental"]))
+@click.option("--pms", default="open_dental", show_default=True, type=click.Choice(list(OFFICES)))
 @json_option
 def simulate(days: int, members: int, seed: int, faults: str, pms: str, as_json: bool) -> None:
     """Run the real product on a moved clock against both sandboxes, and count broken promises.

@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from connector.simulation.chronicle import Chronicle
-from connector.simulation.surroundings import Entry
+from connector.simulation.office import Entry
 
 MARK = "SP"
 MARK_LENGTH = 22

@@ -277,11 +277,8 @@ class Life:
     def _decide(self, row: WriteBack, *, there: bool) -> None:
         now = self.stage.clock.now()
         if not there and row.leg is Leg.REVERSAL:
-            patient = row.sent_to_patient_id or row.pms_patient_id
-            amount = f"{-row.amount_cents / 100:.2f}"
-            self.stage.around.office.staff(
-                "add_payment", PatNum=int(patient or 0), PayAmt=amount, CheckNum=row.reference
-            )
+            patient = row.sent_to_patient_id or row.pms_patient_id or ""
+            self.stage.around.office.type_in(patient, -row.amount_cents, row.entry_date, row.reference)
             there = True
         act = queue.mark_recorded if there else queue.post_by_person
         with self.stage.database.unit_of_work() as session:
@@ -299,8 +296,7 @@ class Life:
             rows = session.scalars(query.order_by(WriteBack.reference)).all()
         if rows:
             row = self.dice.of("twin").choice(rows)
-            fields = {"PatNum": int(row.pms_patient_id or 0), "PayAmt": f"{row.amount_cents / 100:.2f}"}
-            self.stage.around.office.staff("add_payment", PayDate=row.entry_date.isoformat(), **fields)
+            self.stage.around.office.type_in(row.pms_patient_id or "", row.amount_cents, row.entry_date)
             self.dice.count(F.STAFF_TWIN)
 
     def _retype(self, _today: date) -> None:
@@ -308,7 +304,7 @@ class Life:
         if ours:
             entry = self.dice.of("retype").choice(ours[-20:])
             self.chronicle.retyped[entry.number] = entry.reference
-            self.stage.around.office.staff("retype_check_number", PayNum=entry.number, CheckNum="cash")
+            self.stage.around.office.retype(entry.number)
             self.dice.count(F.STAFF_RETYPED)
 
     def _delete(self, _today: date) -> None:
@@ -319,7 +315,7 @@ class Life:
         if ours:
             entry = self.dice.of("delete").choice(ours)
             self.chronicle.deleted[entry.reference] += entry.cents
-            self.stage.around.office.staff("delete_payment", PayNum=entry.number)
+            self.stage.around.office.delete(entry.number)
             self.dice.count(F.STAFF_DELETED)
 
     # -- looking things up

@@ -117,7 +117,7 @@ def simulate(wanted: Wanted, tell: Callable[[date], None] | None = None) -> Outc
     started = time.monotonic()
     with TemporaryDirectory(prefix="simulation-", dir=_quick_folder()) as folder, ids.seeded(wanted.seed), silenced():
         dice = Dice(wanted.seed, wanted.faults, wanted.members)
-        with closing(Stage(Path(folder), surroundings(Path(folder), wanted.members, dice), dice)) as stage:
+        with closing(Stage(Path(folder), surroundings(Path(folder), wanted.members, wanted.pms, dice), dice)) as stage:
             play = _Play(stage, dice, wanted)
             for number in range(wanted.days + CALM_DAYS):
                 today = FIRST_DAY + timedelta(days=number)

@@ -13,6 +13,7 @@ from connector.billing.processor import PaymentProcessor
 from connector.clock import Clock
 from connector.database.engine import Database
 from connector.database.installation import ALONE, Installation
+from connector.ledger.write_back.recipients import Recipients
 from connector.pms_adapters.port import AdapterFactory, ConnectionContext, PmsAdapter
 from connector.pms_adapters.registry import adapter
 
@@ -25,6 +26,7 @@ class PmsConnections:
     factories: Mapping[str, AdapterFactory] = field(default_factory=dict)
     """Adapters by name that stand in for the installed ones; for tests."""
     _open: dict[str, PmsAdapter] = field(default_factory=dict)
+    _recipients: dict[str, Recipients] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
     def of(self, location: Location) -> PmsAdapter:
@@ -36,8 +38,15 @@ class PmsConnections:
                 self._open[location.id] = factory.open(location.pms_settings, context)
             return self._open[location.id]
 
+    def recipients(self, location: Location) -> Recipients:
+        """Which of its patients can be written to. Raises DomainError as above."""
+        adapter = self.of(location)
+        with self._lock:
+            return self._recipients.setdefault(location.id, Recipients(adapter, self.clock))
+
     def close(self) -> None:
         with self._lock:
+            self._recipients.clear()
             for connection in self._open.values():
                 connection.close()
             self._open.clear()

@@ -40,10 +40,12 @@ def test_the_same_seed_makes_the_same_run_in_any_process() -> None:
     assert first["charges_succeeded"] > 0
 
 
-@pytest.mark.parametrize("seed", [101, 102, 103, 104])
-def test_heavy_faults_break_no_promise(seed: int) -> None:
+@pytest.mark.parametrize(
+    ("seed", "pms"), [(101, "open_dental"), (102, "open_dental"), (103, "open_dental"), (104, "file_drop")]
+)
+def test_heavy_faults_break_no_promise(seed: int, pms: str) -> None:
     """Weeks of crashes, outages, lost answers and busy staff: everything is charged, written and explained once."""
-    outcome = simulate(Wanted(days=20, members=40, seed=seed))
+    outcome = simulate(Wanted(days=20, members=40, seed=seed, pms=pms))
 
     assert outcome.verdict.violations == []
     assert [outcome.as_json()[name] for name in PROMISES] == [0] * len(PROMISES)

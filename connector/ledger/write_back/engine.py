@@ -28,6 +28,7 @@ from connector.ledger.write_back.look import Look, recipient
 from connector.ledger.write_back.models import Leg, WriteBack
 from connector.ledger.write_back.outcome import Change
 from connector.ledger.write_back.queue import POSTED_BY_PERSON, amend, step
+from connector.ledger.write_back.recipients import Recipients
 from connector.ledger.write_back.states import WriteBackState
 from connector.pms_adapters.port import PmsAdapter
 from connector.pms_adapters.records import PaymentCommand, Receipt, ReversalCommand
@@ -72,7 +73,7 @@ class Tally:
 class WriteBackEngine:
     """Works for one location through its open adapter. `mapper` runs the sends of a round in turn or in threads.
 
-    `holder` is the installation that holds the lease of the practice system.
+    `holder` is the installation that holds the lease of the practice system; `recipients` outlives the run.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class WriteBackEngine:
         adapter: PmsAdapter,
         mapper: Mapper = map,
         holder: str = ALONE.id,
+        recipients: Recipients | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -93,6 +95,7 @@ class WriteBackEngine:
         self._manifest = adapter.manifest
         self._mapper = mapper
         self._holder = holder
+        self._recipients = recipients or Recipients(adapter, clock)
         self._lease = 2 * self._manifest.call_deadline + LEASE_MARGIN
         self._round = ROWS_PER_SLOT * self._manifest.concurrency
         self._send_within = LEASE_MARGIN.total_seconds()
@@ -176,26 +179,25 @@ class WriteBackEngine:
                 there.append(change)
             else:
                 fresh.append(row)
-        fit = self._fit(fresh)
-        unfit = [change for row in fresh if (change := outcome.misdirected(row, fit.get(recipient(row), True)))]
-        self._commit([*there, *unfit], tally)
-        fresh = [row for row in fresh if row.state is S.QUEUED]
+        self._commit(there, tally)
 
         def send(row: WriteBack) -> None:
-            if tally.problem is None:
+            if tally.problem is None and self._is_accepted(row, tally):
                 self._send(row, look.ids_of(row), tally)
 
         list(self._mapper(send, fresh))
         return [row for row in fresh if row.state is S.ACCEPTED and not self._manifest.asynchronous]
 
-    def _fit(self, rows: Sequence[WriteBack]) -> dict[str, bool]:
-        """Whether each patient can still be written to: since the link was made somebody may have merged two files.
+    def _is_accepted(self, row: WriteBack, tally: Tally) -> bool:
+        """Whether the patient can still be written to; if not, the row waits for a person.
 
         What a person has posted is not asked again, and what is taken back goes where it stands.
         """
-        ids = {recipient(row) for row in rows if row.leg is Leg.PAYMENT and row.reason != POSTED_BY_PERSON}
-        patients = {patient_id: self._adapter.get_patient(patient_id) for patient_id in sorted(ids)}
-        return {patient_id: patient is not None and patient.active for patient_id, patient in patients.items()}
+        asked = row.leg is Leg.PAYMENT and row.reason != POSTED_BY_PERSON
+        if not asked or self._recipients.accept(recipient(row)):
+            return True
+        self._commit([outcome.misdirected(row)], tally)
+        return False
 
     def _confirm(self, rows: Sequence[WriteBack], look: Look, tally: Tally) -> None:
         """Judge what was just accepted. Being there proves it; not being there proves nothing before its time."""

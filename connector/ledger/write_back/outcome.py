@@ -54,15 +54,10 @@ def unmarkable(row: WriteBack, manifest: Manifest) -> Change | None:
     )
 
 
-def misdirected(row: WriteBack, fit: bool) -> Change | None:
-    """A payment that cannot go to this patient any more, who was deleted, archived or merged into another."""
-    if fit:
-        return None
-    return Change(
-        row,
-        S.HELD,
-        "The patient was deleted, archived or merged in the practice system: link the member again, then post it.",
-    )
+def misdirected(row: WriteBack) -> Change:
+    """A payment that cannot go to its patient any more."""
+    reason = "The patient was deleted, archived or merged in the practice system: link the member again, then post it."
+    return Change(row, S.HELD, reason)
 
 
 def absent(row: WriteBack, manifest: Manifest, now: datetime, *, stopped: bool = True) -> Change:

@@ -46,6 +46,7 @@ def _work(context: Context, location: Location, mapper: Mapper, tally: Tally) ->
         context.pms.of(location),
         mapper,
         context.installation.id,
+        context.pms.recipients(location),
     )
     try:
         engine.run(tally)
