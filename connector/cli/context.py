@@ -15,7 +15,7 @@ from connector.cli.account import account_name
 from connector.cli.output import visible
 from connector.clock import Clock
 from connector.daemon.application import application
-from connector.database.engine import database_address
+from connector.database.engine import database_address, require_sound
 from connector.errors import DomainError, EdgeError
 from connector.logs import configure
 from connector.messaging.mailer import Mailer
@@ -27,11 +27,13 @@ from connector.use_cases.practice.location_settings import open_pending
 
 
 @contextmanager
-def opened(*, begin: bool = False, stripe: bool = False, looks_only: bool = False) -> Iterator[Context]:
+def opened(
+    *, begin: bool = False, stripe: bool = False, sends: bool = False, looks_only: bool = False
+) -> Iterator[Context]:
     """The context of the installation that settings and environment describe.
 
-    `begin` allows to begin a new one in an empty folder; `stripe` insists on a key; `looks_only` leaves the clocks of
-    the sandboxes alone. Raises DomainError otherwise.
+    `begin` allows to begin a new one in an empty folder; `stripe` insists on a key, and like `sends` on a database that
+    is not damaged; `looks_only` leaves the clocks of the sandboxes alone. Raises DomainError otherwise.
     """
     settings = load_settings()
     if stripe:
@@ -42,6 +44,8 @@ def opened(*, begin: bool = False, stripe: bool = False, looks_only: bool = Fals
         settings.log.model_copy(update={"level": "warning" if settings.log.level == "info" else settings.log.level})
     )
     with application(settings) as context:
+        if stripe or sends:
+            require_sound(context.database)
         if settings.clock.now and not looks_only:
             move_sandboxes(settings, context, context.clock)
         yield context

@@ -7,6 +7,7 @@ import click
 from connector.cli.context import require_key
 from connector.daemon.application import application
 from connector.daemon.daemon import Daemon
+from connector.database.engine import require_sound
 from connector.logs import configure
 from connector.settings import load_settings
 
@@ -18,4 +19,5 @@ def serve() -> None:
     configure(settings.log)
     require_key(settings)
     with application(settings) as context:
+        require_sound(context.database)
         Daemon(settings, context).run()

@@ -90,12 +90,14 @@ def show(write_back_id: str, as_json: bool) -> None:
 @json_option
 def work(slug: str | None, as_json: bool) -> None:
     """Send and settle what is due now, as the daemon does by itself."""
-    with opened() as context:
+    with opened(sends=True) as context:
         tallies = work_write_backs(context, None if slug is None else find_location(context, slug).id)
     if as_json:
         print_json(
             {name: {"sent": t.sent, "confirmed": t.confirmed, "problem": t.problem} for name, t in tallies.items()}
         )
+    elif not tallies:
+        click.echo("Nothing is due here, or another process of this installation is at it.")
     for name, tally in tallies.items() if not as_json else ():
         click.echo(f"{name}: {tally.sent} sent, {tally.confirmed} confirmed.")
         if tally.problem:

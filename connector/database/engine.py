@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import URL, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 from sqlalchemy.orm import Session
 
 from connector.errors import ConnectorError, DomainError
@@ -24,6 +24,7 @@ from connector.files import private_file, private_folder
 
 BUSY_TIMEOUT_MS = 10_000
 READERS_MAX = 16
+DAMAGED = "The database file is damaged, or is no database: put it aside and restore a backup."
 _MET = ("40001", "40P01")
 """PostgreSQL's codes for two transactions that cannot both be carried out: serialization failure, and deadlock."""
 
@@ -133,8 +134,7 @@ def _sqlite_engine(url: str, *, readonly: bool) -> Engine:
         except sqlite.OperationalError:
             raise
         except sqlite.DatabaseError:
-            message = "The database file is damaged, or is no database: put it aside and restore a backup."
-            raise DatabaseUnavailable(message) from None
+            raise DatabaseUnavailable(DAMAGED) from None
         cursor.close()
 
     @event.listens_for(engine, "begin")
@@ -162,5 +162,14 @@ def check_integrity(database: Database) -> bool:
     """SQLite's own quick check of the file; True for PostgreSQL, which guards itself."""
     if database.path is None:
         return True
-    with database.read() as session:
-        return session.execute(text("PRAGMA quick_check(1)")).scalar() == "ok"
+    try:
+        with database.read() as session:
+            return session.execute(text("PRAGMA quick_check(1)")).scalar() == "ok"
+    except DatabaseError:
+        return False
+
+
+def require_sound(database: Database) -> None:
+    """Raise DatabaseUnavailable for a damaged file: whoever charges and writes on what is left may do it twice."""
+    if not check_integrity(database):
+        raise DatabaseUnavailable(DAMAGED)

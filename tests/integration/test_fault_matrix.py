@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+import pysqlite3.dbapi2 as sqlite
 import pytest
 from sqlalchemy import select, update
 
@@ -215,6 +220,33 @@ def test_of_two_processes_of_one_installation_one_writes_at_a_time(practice: Pra
     assert installation(tmp_path / "data").id == here.id != installation(tmp_path / "elsewhere").id
     assert work_write_backs(context)[practice.location.slug].sent == 1
     practice.assert_all_written()
+
+
+@pytest.mark.parametrize("verb", ["run-due", "serve", "write-backs work --location leura"])
+def test_on_a_damaged_file_nothing_is_charged_or_written(practice: Practice, tmp_path: Path, verb: str) -> None:
+    """The sentence says what to do; who goes on with what is left of a book may charge twice."""
+    practice.paid()
+    damaged = tmp_path / "damaged.sqlite3"
+    with closing(sqlite.connect(str(practice.context.database.path))) as connection:
+        connection.execute("VACUUM INTO ?", (str(damaged),))
+    content = bytearray(damaged.read_bytes())
+    half = len(content) // 2
+    content[half : half + 8_192] = b"\xff" * 8_192
+    damaged.write_bytes(content)
+    environment = {**os.environ, **practice.environment(), "CONNECTOR_DATABASE__URL": f"sqlite:///{damaged}"}
+    environment |= {"CONNECTOR_DATA_DIR": str(tmp_path / "data"), "CONNECTOR_DAEMON__PORT": "0"}
+
+    done = subprocess.run(
+        [sys.executable, "-m", "connector", *verb.split()],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert (done.returncode, "damaged" in done.stderr) == (1, True), done.stderr
+    assert practice.pms_rows() == []
 
 
 def _another_installation(practice: Practice) -> Context:
