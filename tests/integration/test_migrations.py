@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import date
+from functools import cache
 from importlib import import_module
+from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import CheckConstraint, inspect, select, text
+from sqlalchemy import CheckConstraint, event, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
 from connector.billing.agreements.contracts import Cover
@@ -22,7 +27,7 @@ from connector.billing.collecting.charges import ChargeAttempt
 from connector.billing.invoices import Invoice, InvoiceKind, InvoiceLine
 from connector.billing.offers.plans import PlanVersion
 from connector.database import migrate as module
-from connector.database.engine import Database
+from connector.database.engine import Database, check_integrity
 from connector.database.migrate import SCHEMA_VERSION, migrate, prepare
 from connector.errors import DomainError
 from connector.use_cases.tables import METADATA
@@ -204,6 +209,62 @@ def test_what_was_there_before_the_billing_core_is_carried_over(database: Databa
     assert attempt.debit_on == date(2026, 9, 1)
     assert (location.next_invoice_number, location.policy.catch_up.value) == (3, "latest")
     assert location.next_credit_note_number == 1
+
+
+_KILLED_WITHIN = """
+import sys
+from sqlalchemy import event
+from connector import failpoints
+from connector.database.engine import Database, check_integrity
+from connector.database.migrate import migrate
+
+database, left = Database(sys.argv[1]), int(sys.argv[2])
+
+def count(*_):
+    global left
+    left -= 1
+    if left == 0:
+        failpoints._die()
+
+event.listen(database.writer, "after_cursor_execute", count)
+migrate(database)
+"""
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
+def test_a_migration_that_is_killed_anywhere_has_not_begun(tmp_path: Path, share: float) -> None:
+    """The process dies at some statement of it; the file is as it was before, and the next try gets through."""
+    database = Database(f"sqlite:///{(tmp_path / 'old.sqlite3').as_posix()}")
+    _upgrade(database, "0001")
+    with database.writer.begin() as connection:
+        for statement in _old_rows():
+            connection.execute(text(statement))
+    number = 1 + round(share * (_statements_of_a_migration() - 2))
+    program = [sys.executable, "-c", _KILLED_WITHIN, database.url.render_as_string(hide_password=False), str(number)]
+
+    killed = subprocess.run(program, capture_output=True, text=True, check=False)
+
+    assert killed.returncode in (137, -9), killed.stderr
+    assert _version(database) == "0001"
+    assert check_integrity(database)
+    migrate(database)
+    assert _version(database) == SCHEMA_VERSION
+    with database.read() as session:
+        assert [invoice.number for invoice in session.scalars(select(Invoice).order_by(Invoice.number))] == [1, 2]
+    database.close()
+
+
+@cache
+def _statements_of_a_migration() -> int:
+    """How many statements it takes from the first version to the newest."""
+    with TemporaryDirectory() as folder:
+        database = Database(f"sqlite:///{(Path(folder) / 'counted.sqlite3').as_posix()}")
+        _upgrade(database, "0001")
+        counted = count()
+        event.listen(database.writer, "after_cursor_execute", lambda *_: next(counted))
+        migrate(database)
+        database.close()
+    return next(counted)
 
 
 _AT = "'2026-09-01 01:00:00'"
