@@ -53,9 +53,10 @@ def installation(folder: Path) -> Installation:
     """The installation of that data folder, which gets its id when it is first asked for."""
     private_folder(folder)
     file = folder / NAME_FILE
-    if not file.exists():
-        # Two processes that begin at once must come to one id.
-        with FileLock(folder / f"{NAME_FILE}.lock"):
-            if not file.exists():
-                file.write_text(ids.new_id("inst"), encoding="utf-8")
-    return Installation(file.read_text(encoding="utf-8").strip() or ALONE.id, folder)
+    # Two processes that begin at once must come to one id.
+    with FileLock(folder / f"{NAME_FILE}.lock"):
+        name = file.read_text(encoding="utf-8").strip() if file.exists() else ""
+        if not name:
+            name = ids.new_id("inst")
+            file.write_text(name, encoding="utf-8")
+    return Installation(name, folder)

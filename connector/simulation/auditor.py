@@ -13,19 +13,14 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from connector.sandbox.evidence import MARK, Direction, direction, given_back, is_taken, mark_of
 from connector.simulation.chronicle import Chronicle
 from connector.simulation.office import Entry
 
-MARK = "SP"
-MARK_LENGTH = 22
-"""Of our mark of a charge; letters and numbers may follow it for other people and for what went back."""
 UNSETTLED = frozenset({"sending", "accepted", "unknown"})
 NOT_IN_PMS = frozenset({"unlinked", "ready", "queued", "sending", "accepted", "unknown", "rejected", "held"})
 CLOCKS_DIFFER = timedelta(days=1)
 """Our clock may be wrong by so much when it decides that something is due."""
-
-Direction = tuple[str, bool]
-"""The mark of a charge, and whether money came in (True) or went back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +53,7 @@ class Books:
     entries: Sequence[Entry]
     claims: Sequence[Claim]
     now: datetime
-    today: date
+    """In the practice's zone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +88,7 @@ def judge(books: Books, chronicle: Chronicle) -> Verdict:
     """Compare everything with everything."""
     verdict = Verdict()
     taken, returned = _stripe_money(books)
-    verdict.charges_succeeded = sum(_is_taken(charge) for charge in books.charges)
+    verdict.charges_succeeded = sum(is_taken(charge) for charge in books.charges)
     verdict.charged_cents = sum(taken.values())
     confirmed = [claim for claim in books.claims if claim.state == "confirmed"]
     verdict.write_backs_confirmed = sum(not claim.reversal for claim in confirmed)
@@ -127,16 +122,15 @@ def _compare_money(
     there = {row.reference for row in rows}
     shown: Counter[Direction] = Counter()
     for row in rows:
-        shown[_direction(row.reference)] += row.cents
+        shown[direction(row.reference)] += row.cents
     for claim in claims:
         if claim.state in NOT_IN_PMS and claim.reference not in there:
-            shown[_direction(claim.reference)] += -claim.cents if claim.reversal else claim.cents
+            shown[direction(claim.reference)] += -claim.cents if claim.reversal else claim.cents
     for reference, cents in chronicle.deleted.items():
         if reference not in there:
-            shown[_direction(reference)] += cents
+            shown[direction(reference)] += cents
     for mark, incoming in sorted(expected.keys() | shown.keys()):
-        direction = mark, incoming
-        wanted, found = expected.get(direction, 0), shown[direction]
+        wanted, found = expected.get((mark, incoming), 0), shown[mark, incoming]
         what = "payment" if incoming else "return"
         if wanted and not found:
             verdict.accuse("lost", mark, f"The {what} of {wanted} cents is neither written nor listed.")
@@ -155,14 +149,14 @@ def _find_strangers(rows: Sequence[Entry], claims: Sequence[Claim], chronicle: C
 
 def _find_double_charges(books: Books, chronicle: Chronicle, verdict: Verdict) -> None:
     """No invoice is paid twice, and nobody more often than something was due."""
-    back = _returned_by_charge(books)
-    kept = [charge for charge in books.charges if _is_taken(charge) and back[charge["id"]] < charge["amount_captured"]]
+    back = given_back(books.refunds, books.disputes)
+    kept = [charge for charge in books.charges if is_taken(charge) and back[charge["id"]] < charge["amount_captured"]]
     for invoice, count in Counter(charge["metadata"]["invoice_id"] for charge in kept).items():
         if count > 1:
             verdict.accuse("double_charge", invoice, f"The invoice was charged {count} times.")
     for customer, count in Counter(charge["customer"] for charge in kept).items():
         member_id = books.customers[customer]
-        due = dues(chronicle, member_id, books.today + CLOCKS_DIFFER)
+        due = dues(chronicle, member_id, books.now.date() + CLOCKS_DIFFER)
         if count > due:
             verdict.accuse("double_charge", member_id, f"The member was charged {count} times for {due} dues.")
 
@@ -226,18 +220,6 @@ def _our_rows(entries: Iterable[Entry], chronicle: Chronicle) -> Iterator[Entry]
             yield Entry(entry.number, entry.patient_id, entry.cents, reference)
 
 
-def _direction(reference: str) -> Direction:
-    return reference[:MARK_LENGTH], not any(letter in reference[MARK_LENGTH:] for letter in "RU")
-
-
-def _is_taken(charge: Mapping[str, Any]) -> bool:
-    return bool(charge["status"] == "succeeded" and charge["captured"])
-
-
-def _mark(charge: Mapping[str, Any]) -> str:
-    return MARK + str(charge["metadata"]["charge_id"]).partition("_")[2]
-
-
 def _stripe_money(books: Books) -> tuple[dict[Direction, int], dict[Direction, int]]:
     """Cents taken and, negative, given back, of each charge. What is only held on a card was not taken.
 
@@ -246,22 +228,11 @@ def _stripe_money(books: Books) -> tuple[dict[Direction, int], dict[Direction, i
     """
     taken: dict[Direction, int] = defaultdict(int)
     for charge in books.charges:
-        if _is_taken(charge):
-            taken[_mark(charge), True] += int(charge["amount_captured"])
-    back = _returned_by_charge(books)
+        if is_taken(charge):
+            taken[mark_of(charge), True] += int(charge["amount_captured"])
+    back = given_back(books.refunds, books.disputes)
     returned: dict[Direction, int] = {}
     for charge in books.charges:
-        if _is_taken(charge) and back[charge["id"]]:
-            returned[_mark(charge), False] = -min(back[charge["id"]], int(charge["amount_captured"]))
+        if is_taken(charge) and back[charge["id"]]:
+            returned[mark_of(charge), False] = -min(back[charge["id"]], int(charge["amount_captured"]))
     return dict(taken), returned
-
-
-def _returned_by_charge(books: Books) -> Counter[str]:
-    """Cents of each charge that have gone back and did not come again."""
-    back: Counter[str] = Counter()
-    for refund in books.refunds:
-        if refund["status"] == "succeeded":
-            back[refund["charge"]] += int(refund["amount"])
-    for dispute in books.disputes:
-        back[dispute["charge"]] -= sum(int(line["amount"]) for line in dispute["balance_transactions"])
-    return back

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import partial
+from typing import TypeVar
 
 import httpx
 from sqlalchemy import select
@@ -63,6 +66,7 @@ INSTALMENT_PLANS = 0.01
 GOOD_CARD = "pm_card_visa"
 RECENT = timedelta(days=30)
 F, S = FaultKind, WriteBackState
+T = TypeVar("T")
 
 
 @dataclass
@@ -83,7 +87,7 @@ class Life:
         everyday = self._see_who_left, self._review_links, self._correct_links, self._give_new_cards
         for action in (*everyday, self._agree_instalments):
             self._try(action, today)
-        self._decide_held()
+        self._decide_held(today)
 
     def between(self, share_of_day: float, today: date) -> None:
         """What happens in a part of the day."""
@@ -101,12 +105,11 @@ class Life:
             if self.dice.falls(kind, share_of_day):
                 self._try(action, today)
 
-    def _try(self, action: object, today: date) -> None:
-        with self.stage.may_be_killed():
-            try:
-                action(today)  # type: ignore[operator]
-            except (DomainError, EdgeError, httpx.HTTPError):
-                """Refused, or somebody does not answer: people come back another day."""
+    def _try(self, action: Callable[[date], T], today: date) -> T | None:
+        """What the action gives; None when it is refused, killed, or meets an outage: people come back another day."""
+        with self.stage.may_be_killed(), suppress(DomainError, EdgeError, httpx.HTTPError):
+            return action(today)
+        return None
 
     # -- joining and paying
 
@@ -114,13 +117,7 @@ class Life:
         count = max(1, int(len(self.waiting) * JOINING_SHARE)) if self.waiting else 0
         chosen, self.waiting = self.waiting[:count], self.waiting[count:]
         for person in chosen:
-            joined = False
-            with self.stage.may_be_killed():
-                try:
-                    joined = self._sign_up(person, today)
-                except (DomainError, EdgeError, httpx.HTTPError):
-                    """Another day."""
-            if not joined:
+            if not self._try(partial(self._sign_up, person), today):
                 self.waiting.append(person)
 
     def _sign_up(self, person: Somebody, today: date) -> bool:
@@ -264,7 +261,7 @@ class Life:
 
     # -- in the practice system's own windows
 
-    def _decide_held(self) -> None:
+    def _decide_held(self, today: date) -> None:
         """Each write-back that waits for a person is looked up, and marked as recorded, posted again or typed in."""
         with self.stage.database.read() as session:
             held = queue.listed(session, self.location.id, (S.HELD, S.REJECTED, S.READY), 1_000)
@@ -272,9 +269,9 @@ class Life:
             return
         there = {entry.reference for entry in self.stage.around.office.entries()} | set(self.chronicle.retyped.values())
         for row in held:
-            self._try(lambda _today, row=row: self._decide(row, there=row.reference in there), date.min)
+            self._try(partial(self._decide, row, row.reference in there), today)
 
-    def _decide(self, row: WriteBack, *, there: bool) -> None:
+    def _decide(self, row: WriteBack, there: bool, _today: date) -> None:
         now = self.stage.clock.now()
         if not there and row.leg is Leg.REVERSAL:
             patient = row.sent_to_patient_id or row.pms_patient_id or ""

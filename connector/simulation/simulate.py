@@ -207,7 +207,6 @@ class _Play:
             self._stage.around.office.entries(),
             claims,
             self._now,
-            self._now.date(),
         )
         for charge in books.charges:
             if charge["status"] == "failed":

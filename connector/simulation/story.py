@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from connector.billing.collecting.charges import Charge, ChargeAttempt, Payment, ReturnedPayment
 from connector.billing.invoices import Invoice
 from connector.ledger.write_back.models import WriteBack, WriteBackStep
-from connector.simulation.auditor import MARK_LENGTH, Violation
+from connector.sandbox.evidence import MARK_LENGTH
+from connector.simulation.auditor import Violation
 from connector.simulation.stage import Stage
 
 NEARBY = timedelta(minutes=30)

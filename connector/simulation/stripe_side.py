@@ -16,6 +16,7 @@ from connector.billing.processor import ProcessorEvent
 from connector.billing.stripe import StripeProcessor
 from connector.billing.stripe.client import MeteredClient
 from connector.sandbox.demo.processes import Sandbox
+from connector.sandbox.evidence import listed
 from connector.sandbox.stripe import create_app as stripe_app
 from connector.settings import StripeSettings
 from connector.simulation.disturbances import LANDED, NOT_LANDED, Disturbances
@@ -26,7 +27,6 @@ KEY = "sk_test_simulation"
 STRIPE = "http://stripe.sandbox"
 OFFICE = "http://office"
 IN_MEMORY = Path(":memory:")
-PAGE = 100
 
 
 class _Connection(MeteredClient):
@@ -106,13 +106,7 @@ class StripeSide:
 
     def listed(self, kind: str) -> Iterator[dict[str, Any]]:
         """All objects of a kind such as `charges`, newest first."""
-        after = ""
-        while True:
-            page = self.sandbox.get(f"/v1/{kind}?limit={PAGE}{after}", Authorization=f"Bearer {KEY}")
-            yield from page["data"]
-            if not page["has_more"]:
-                return
-            after = f"&starting_after={page['data'][-1]['id']}"
+        return listed(self.sandbox, KEY, kind)
 
     def do(self, path: str, **form: str) -> bool:
         """Do something at the dashboard, e.g. `do("refunds", charge=...)`; tells whether it was accepted."""

@@ -33,14 +33,11 @@ from connector.use_cases.collection.read_news import read_news
 from connector.use_cases.collection.run_due import run_due
 from connector.use_cases.context import Context, PmsConnections
 from tests.support.practice import Practice
+from tests.support.requests import Died
 
 S = WriteBackState
 EVENTS_PATH = "/v1/events"
 CREATE = "/v1/payment_intents"
-
-
-class Killed(BaseException):
-    """Stands for the end of the process: nothing of the program may catch it."""
 
 
 def test_an_event_that_appears_behind_the_cursor_is_still_taken_in(
@@ -142,7 +139,7 @@ def test_a_row_that_kills_its_worker_each_time_is_held_and_the_others_flow(pract
             state = session.scalars(select(WriteBack.state).where(WriteBack.id == poison.id)).one()
         if place == "write.before" and state is S.SENDING and poison.id not in dead:
             dead.add(poison.id)
-            raise Killed
+            raise Died
 
     kills = 0
     for _ in range(4 * ATTEMPTS_MAX):
@@ -150,7 +147,7 @@ def test_a_row_that_kills_its_worker_each_time_is_held_and_the_others_flow(pract
         try:
             with failpoints.watched(bite):
                 practice.write()
-        except Killed:
+        except Died:
             kills += 1
         practice.advance(minutes=5)
 

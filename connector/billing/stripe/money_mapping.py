@@ -53,7 +53,7 @@ def settlement(intent: stripe.PaymentIntent) -> Settlement:
     if not isinstance(charge, stripe.Charge) or not isinstance(charge.balance_transaction, stripe.BalanceTransaction):
         raise UnexpectedResponse("Stripe returned a succeeded payment without its balance transaction.")
     line = charge.balance_transaction
-    platform = _application_fee(line)
+    platform = _application_fee(line.to_dict())
     fee = Money(line.fee - platform, line.currency)
     return Settlement(charge.id, Money(line.amount, line.currency), fee, instant(line.created), platform)
 
@@ -124,7 +124,7 @@ def movement(line: Mapping[str, Any]) -> Movement:
     source, currency = line["source"], line["currency"]
     details = source if isinstance(source, dict) else {}
     metadata = details.get("metadata") or {}
-    platform = sum(detail["amount"] for detail in line["fee_details"] if detail["type"] == _APPLICATION_FEE)
+    platform = _application_fee(line)
     return Movement(
         line["id"],
         line["type"],
@@ -139,9 +139,9 @@ def movement(line: Mapping[str, Any]) -> Movement:
     )
 
 
-def _application_fee(line: stripe.BalanceTransaction) -> int:
+def _application_fee(line: Mapping[str, Any]) -> int:
     """Cents of the line's fee that went to the platform and not to Stripe."""
-    return sum(detail.amount for detail in line.fee_details if detail.type == _APPLICATION_FEE)
+    return sum(detail["amount"] for detail in line["fee_details"] if detail["type"] == _APPLICATION_FEE)
 
 
 def _back(lines: list[stripe.BalanceTransaction]) -> MoneyBack:

@@ -30,13 +30,15 @@ class ConnectionLease(Base):
 
 def hold(session: Session, location_id: str, holder: str, now: datetime) -> bool:
     """Take the lease or renew it; False while another installation has it."""
-    fresh = {"location_id": location_id, "holder": holder, "until": now + TERM}
-    session.execute(insert_if_new(session, ConnectionLease).values(**fresh))
+    until = now + TERM
     kept = session.scalar(
         update(ConnectionLease)
         .where(ConnectionLease.location_id == location_id)
         .where((ConnectionLease.holder == holder) | (ConnectionLease.until <= now))
-        .values(holder=holder, until=now + TERM)
+        .values(holder=holder, until=until)
         .returning(ConnectionLease.holder)
     )
+    if kept is None:
+        first = insert_if_new(session, ConnectionLease).values(location_id=location_id, holder=holder, until=until)
+        kept = session.scalar(first.returning(ConnectionLease.holder))
     return kept is not None

@@ -73,7 +73,7 @@ class Tally:
 class WriteBackEngine:
     """Works for one location through its open adapter. `mapper` runs the sends of a round in turn or in threads.
 
-    `holder` is the installation that holds the lease of the practice system; `recipients` outlives the run.
+    `holder` is the installation that works, if the lease of the practice system can be its; `recipients` outlives a run.
     """
 
     def __init__(
@@ -106,6 +106,8 @@ class WriteBackEngine:
         A caller that gives its own tally has what was done also when the run ends in an error.
         """
         tally = tally or Tally()
+        if not self._may_work():
+            return tally
         try:
             self._recover(tally)
             self._hand_over(tally)
@@ -121,6 +123,11 @@ class WriteBackEngine:
         except EdgeError as error:
             tally.stop(str(error))
         return tally
+
+    def _may_work(self) -> bool:
+        """Whether the practice system is this installation's; else another one takes notice of whatever waits here."""
+        with self._database.unit_of_work() as session:
+            return hold(session, self._location_id, self._holder, self._clock.now())
 
     def _recover(self, tally: Tally) -> None:
         """A claim whose lease has ended belongs to nobody: whether its request arrived is unknown."""

@@ -11,10 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from connector.sandbox.demo.processes import Sandbox
-
-PAGE = 100
-MARK_LENGTH = 22
-"""Of our mark; letters and numbers may follow it."""
+from connector.sandbox.evidence import MARK, Direction, direction, given_back, is_taken, listed, mark_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +27,6 @@ class Verdict:
     unexplained_cents: int
 
 
-Direction = tuple[str, bool]
-"""A charge, by our mark without what follows it, and whether money came in (True) or went back."""
-
-
 def judge(stripe: Sandbox, key: str, office: Sandbox, waiting: Mapping[str, int]) -> Verdict:
     """`waiting` maps our reference to the signed cents that are listed as not yet in the practice system.
 
@@ -44,10 +37,10 @@ def judge(stripe: Sandbox, key: str, office: Sandbox, waiting: Mapping[str, int]
     entries = Counter(reference for reference, _ in rows)
     shown: Counter[Direction] = Counter()
     for reference, cents in rows:
-        shown[_direction(reference)] += cents
+        shown[direction(reference)] += cents
     for reference, cents in waiting.items():
         if reference not in entries:
-            shown[_direction(reference)] += cents
+            shown[direction(reference)] += cents
     expected = {**taken, **returned}
     return Verdict(
         charges_succeeded=len(taken),
@@ -55,14 +48,9 @@ def judge(stripe: Sandbox, key: str, office: Sandbox, waiting: Mapping[str, int]
         entries=len(rows),
         written_cents=sum(cents for _, cents in rows),
         duplicates_in_pms=sum(count - 1 for count in entries.values()),
-        lost=len([direction for direction in expected if direction not in shown]),
+        lost=len([place for place in expected if place not in shown]),
         unexplained_cents=sum(abs(expected.get(it, 0) - shown[it]) for it in expected.keys() | shown.keys()),
     )
-
-
-def _direction(reference: str) -> Direction:
-    """What a reference is about. An entry that takes a return back belongs to what went back."""
-    return reference[:MARK_LENGTH], not any(letter in reference[MARK_LENGTH:] for letter in "RU")
 
 
 def _our_rows(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, int]]:
@@ -75,38 +63,19 @@ def _our_rows(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, int]]:
         unmarked_refund = row["Origin"] == "api" and row["cents"] < 0 and not row["CheckNum"]
         place = row["PatNum"], int(row["cents"])
         reference = announced.get(place, "") if unmarked_refund else str(row["CheckNum"])
-        if reference.startswith("SP"):
+        if reference.startswith(MARK):
             yield reference, int(row["cents"])
 
 
 def _stripe_money(stripe: Sandbox, key: str) -> tuple[dict[Direction, int], dict[Direction, int]]:
-    """Cents taken and, negative, given back, of each charge. What is only held on a card was not taken."""
+    """Cents taken and, negative, given back, of each charge."""
     taken: dict[Direction, int] = {}
-    by_charge: dict[str, str] = {}
-    for charge in _listed(stripe, key, "charges"):
-        if charge["status"] == "succeeded" and charge["captured"]:
-            mark = "SP" + str(charge["metadata"]["charge_id"]).partition("_")[2]
-            # A second success for the same invoice has a mark of its own only if it is another charge of ours.
-            taken[mark, True] = taken.get((mark, True), 0) + int(charge["amount_captured"])
-            by_charge[charge["id"]] = mark
     returned: dict[Direction, int] = {}
-    for refund in _listed(stripe, key, "refunds"):
-        if refund["status"] == "succeeded" and refund["charge"] in by_charge:
-            mark = by_charge[refund["charge"]]
-            returned[mark, False] = returned.get((mark, False), 0) - int(refund["amount"])
-    for dispute in _listed(stripe, key, "disputes"):
-        if dispute["charge"] in by_charge and dispute["balance_transactions"]:
-            mark = by_charge[dispute["charge"]]
-            gone = sum(int(line["amount"]) for line in dispute["balance_transactions"])
-            returned[mark, False] = returned.get((mark, False), 0) + gone
+    back = given_back(listed(stripe, key, "refunds"), listed(stripe, key, "disputes"))
+    for charge in listed(stripe, key, "charges"):
+        if is_taken(charge):
+            mark = mark_of(charge)
+            taken[mark, True] = taken.get((mark, True), 0) + int(charge["amount_captured"])
+            if charge["id"] in back:
+                returned[mark, False] = returned.get((mark, False), 0) - back[charge["id"]]
     return taken, returned
-
-
-def _listed(stripe: Sandbox, key: str, kind: str) -> Iterator[dict[str, Any]]:
-    after = ""
-    while True:
-        page = stripe.get(f"/v1/{kind}?limit={PAGE}{after}", Authorization=f"Bearer {key}")
-        yield from page["data"]
-        if not page["has_more"]:
-            return
-        after = f"&starting_after={page['data'][-1]['id']}"

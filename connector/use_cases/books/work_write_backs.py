@@ -5,7 +5,6 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from connector.billing.clinics import Location
-from connector.ledger.write_back.connection_lease import hold
 from connector.ledger.write_back.engine import Mapper, Tally, WriteBackEngine
 from connector.ledger.write_back.models import WriteBack
 from connector.ledger.write_back.states import WriteBackState
@@ -29,16 +28,15 @@ def work_write_backs(context: Context, location_id: str | None = None, mapper: M
             if location_id in (None, location.id):
                 tally = tallies[location.slug] = Tally()
                 with contained(location, tally.stop):
-                    _work(context, location, mapper, tally)
+                    _engine(context, location, mapper).run(tally)
+                if tally.rejected:
+                    with context.database.unit_of_work() as session:
+                        cancel_out(session, context.clock.now())
     return tallies
 
 
-def _work(context: Context, location: Location, mapper: Mapper, tally: Tally) -> None:
-    with context.database.unit_of_work() as session:
-        if not hold(session, location.id, context.installation.id, context.clock.now()):
-            # Another installation does it, and takes notice of whatever waits here.
-            return
-    engine = WriteBackEngine(
+def _engine(context: Context, location: Location, mapper: Mapper) -> WriteBackEngine:
+    return WriteBackEngine(
         context.database,
         context.clock,
         location.id,
@@ -48,12 +46,6 @@ def _work(context: Context, location: Location, mapper: Mapper, tally: Tally) ->
         context.installation.id,
         context.pms.recipients(location),
     )
-    try:
-        engine.run(tally)
-    finally:
-        if tally.rejected:
-            with context.database.unit_of_work() as session:
-                cancel_out(session, context.clock.now())
 
 
 def _with_work(context: Context) -> list[Location]:
