@@ -73,7 +73,7 @@ class Tally:
 class WriteBackEngine:
     """Works for one location through its open adapter. `mapper` runs the sends of a round in turn or in threads.
 
-    `holder` is the installation that works, if the lease of the practice system can be its; `recipients` outlives a run.
+    `holder` is the installation that works, if it can have the lease of the connection; `recipients` outlives a run.
     """
 
     def __init__(
