@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 import stripe
 from hypothesis import settings
 from tenacity import wait_none
 
+from connector import ids
 from connector.billing.stripe.client import MeteredClient
 from tests.support.practice import Practice
 from tests.support.practice_setup import migrated_template, running_practice
@@ -45,7 +47,7 @@ def hasty_stripe(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def practice(tmp_path: Path, template: Path, hasty_stripe: None) -> Iterator[Practice]:
-    """A practice of its own for one test."""
-    with running_practice(tmp_path, template) as running:
+def practice(request: pytest.FixtureRequest, tmp_path: Path, template: Path, hasty_stripe: None) -> Iterator[Practice]:
+    """A practice of its own for one test, whose ids are the same on each run."""
+    with ids.seeded(crc32(request.node.nodeid.encode())), running_practice(tmp_path, template) as running:
         yield running
