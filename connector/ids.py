@@ -26,12 +26,15 @@ class _Source:
         self._numbers = count(randomness.getrandbits(5 * _COUNTED - 1))
 
     def text(self) -> str:
-        number = next(self._numbers)
-        counted = "".join(_ALPHABET[number >> shift & 31] for shift in range(5 * (_COUNTED - 1), -1, -5))
-        return counted + "".join(self._randomness.choices(_ALPHABET, k=_RANDOM))
+        return base32(next(self._numbers), _COUNTED) + "".join(self._randomness.choices(_ALPHABET, k=_RANDOM))
 
 
 _source = _Source(secrets.SystemRandom())
+
+
+def base32(number: int, places: int) -> str:
+    """The lowest digits of a number in Crockford's base 32, so many of them."""
+    return "".join(_ALPHABET[number >> shift & 31] for shift in range(5 * (places - 1), -1, -5))
 
 
 def new_id(prefix: str) -> str:

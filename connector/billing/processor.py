@@ -94,6 +94,19 @@ class ChargeReport:
     """The instant at which a hold ends, as the bank has set it."""
 
 
+@dataclass(frozen=True, slots=True)
+class ListedCharge:
+    """A payment object as a list shows it, with what we had told the processor of it: None where it is not ours."""
+
+    processor_id: str
+    created: datetime
+    charge_id: str | None
+    invoice_id: str | None
+    location_id: str | None
+    amount: Money
+    method_id: str | None
+
+
 class EventKind(StrEnum):
     """Events that billing acts on; all others are stored as ignored."""
 
@@ -230,6 +243,12 @@ class PaymentProcessor(Protocol):
     def check_account(self) -> AccountReport:
         """What the account can do, asked of the processor."""
 
+    def write_seal(self, key: str, text: str, kept_as: str | None = None) -> str:
+        """Keep a text for this database, in place of the one kept under that id; returns the id."""
+
+    def read_seal(self, kept_as: str) -> str | None:
+        """The text that is kept; None when somebody has removed it."""
+
     def create_customer(self, key: str, member_id: str) -> str:
         """Make the payer known; returns the processor's customer id. No personal data is sent."""
 
@@ -318,8 +337,8 @@ class PaymentProcessor(Protocol):
         Raises DomainError when the signature is not the processor's or is too far from `now`.
         """
 
-    def charges_since(self, instant: datetime) -> Iterator[str]:
-        """Ids of the payment objects created at or after the instant, oldest first."""
+    def charges_since(self, instant: datetime) -> Iterator[ListedCharge]:
+        """The payment objects created at or after the instant, oldest first."""
 
     def returns_since(self, instant: datetime) -> Iterator[tuple[ReturnKind, str]]:
         """Refunds, then disputes, created at or after the instant, each oldest first."""

@@ -37,6 +37,7 @@ COMMANDS = {
     "promo-codes": "connector.cli.promo_codes",
     "recoveries": "connector.cli.recoveries",
     "report": "connector.cli.report",
+    "resume": "connector.cli.resume",
     "run-due": "connector.cli.run_due",
     "sandbox": "connector.cli.sandbox",
     "serve": "connector.cli.serve",

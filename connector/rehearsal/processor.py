@@ -18,6 +18,7 @@ from connector.billing.processor import (
     ChargeStatus,
     EventKind,
     HostedPage,
+    ListedCharge,
     Movement,
     PayoutReport,
     ProcessorEvent,
@@ -26,6 +27,7 @@ from connector.billing.processor import (
 )
 from connector.clock import Clock, business_date
 from connector.database.engine import Database
+from connector.database.seal import SEAL, Seal
 from connector.errors import NotSent
 from connector.money import Money
 
@@ -53,6 +55,13 @@ class RehearsedProcessor:
             )
             for processor_id, sent_at, location in session.execute(under_way):
                 self._debits[str(processor_id)] = _final(location, sent_at or clock.now())
+
+    def write_seal(self, _key: str, text: str, _kept_as: str | None = None) -> str:
+        return text
+
+    def read_seal(self, _kept_as: str) -> str | None:
+        with self._database.read() as session:
+            return session.get_one(Seal, SEAL).text
 
     def create_customer(self, _key: str, member_id: str) -> str:
         return f"cus_rehearsed_{member_id}"
@@ -157,7 +166,7 @@ class RehearsedProcessor:
     def verify_webhook(self, _payload: bytes, _signature: str, _now: datetime) -> ProcessorEvent:
         raise NotSent(NOBODY_ASKED)
 
-    def charges_since(self, _instant: datetime) -> Iterator[str]:
+    def charges_since(self, _instant: datetime) -> Iterator[ListedCharge]:
         return iter(())
 
     def returns_since(self, _instant: datetime) -> Iterator[tuple[ReturnKind, str]]:

@@ -13,6 +13,7 @@ from connector.billing.processor import PaymentProcessor
 from connector.clock import Clock
 from connector.database.engine import Database
 from connector.database.installation import ALONE, Installation
+from connector.database.seal import SealWatch
 from connector.ledger.write_back.recipients import Recipients
 from connector.pms_adapters.port import AdapterFactory, ConnectionContext, PmsAdapter
 from connector.pms_adapters.registry import adapter
@@ -62,6 +63,7 @@ class Context:
     pms: PmsConnections
     installation: Installation = ALONE
     """Which of the installations that share the database this one is."""
+    seal_watch: SealWatch = field(default_factory=SealWatch)
     public_url: str = ""
     """Where patients reach the link pages, without a slash at the end; empty: they are sent to Stripe's pages."""
     tiers: Mapping[str, Tier] = field(default_factory=lambda: DEFAULT_TIERS)

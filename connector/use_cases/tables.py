@@ -5,7 +5,7 @@ from connector.billing.agreements import contracts, payment_plans, payment_reque
 from connector.billing.collecting import charges, recovery
 from connector.billing.offers import benefit_uses, plan_changes, plans
 from connector.billing.prices import discounts, platform_fees
-from connector.database import job_runs
+from connector.database import job_runs, seal
 from connector.database.base import Base
 from connector.ledger import journal
 from connector.ledger.write_back import connection_lease
@@ -41,6 +41,7 @@ __all__ = [
     "platform_fees",
     "reconciliation",
     "recovery",
+    "seal",
     "staff",
     "write_back",
 ]

@@ -203,7 +203,7 @@ def test_sweeps_list_everything_since_an_instant_once_and_oldest_first(
     refunds = [stripe.processor.refund_charge(stripe.key(), charge, PRICE).processor_id for charge in charges[:3]]
     dispute = stripe.happen("disputes", payment_intent=charges[4])["id"]
 
-    assert list(stripe.processor.charges_since(start)) == charges
+    assert [listed.processor_id for listed in stripe.processor.charges_since(start)] == charges
     assert list(stripe.processor.returns_since(start)) == [
         *((ReturnKind.REFUND, refund) for refund in refunds),
         (ReturnKind.DISPUTE, dispute),

@@ -105,7 +105,7 @@ class Post:
     def tries(self) -> list[date]:
         """The days on which something was sent to be charged, oldest first."""
         zone = self.practice.location.zone
-        return [row.sent_at.astimezone(zone).date() for row in self.practice.all(ChargeAttempt) if row.sent_at]
+        return sorted(row.sent_at.astimezone(zone).date() for row in self.practice.all(ChargeAttempt) if row.sent_at)
 
     def planned(self) -> list[ChargeAttempt]:
         return [row for row in self.practice.all(ChargeAttempt) if row.state is AttemptState.PLANNED]

@@ -10,6 +10,7 @@ import stripe
 
 from connector.billing.collecting.charges import ReturnKind
 from connector.billing.processor import (
+    ListedCharge,
     MoneyBack,
     Movement,
     PayoutReport,
@@ -116,6 +117,20 @@ def payout(stripe_payout: stripe.Payout) -> PayoutReport:
         instant(stripe_payout.arrival_date).date(),
         paid=stripe_payout.status == "paid",
         failed=stripe_payout.status in ("failed", "canceled"),
+    )
+
+
+def listed_charge(intent: Mapping[str, Any]) -> ListedCharge:
+    """Read a payment object of a list, as a plain document."""
+    metadata = intent["metadata"]
+    return ListedCharge(
+        intent["id"],
+        instant(intent["created"]),
+        metadata.get("charge_id"),
+        metadata.get("invoice_id"),
+        metadata.get("location_id"),
+        Money(intent["amount"], intent["currency"]),
+        intent["payment_method"],
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from connector.billing.collecting.charges import ReturnKind
-from connector.billing.processor import Movement, PayoutReport, ProcessorEvent, ReturnReport
+from connector.billing.processor import ListedCharge, Movement, PayoutReport, ProcessorEvent, ReturnReport
 from connector.billing.stripe import mapping, money_mapping, webhooks
 from connector.billing.stripe.account import StripeAccount
 from connector.billing.stripe.charges import PAID_BACK
@@ -15,6 +15,8 @@ from connector.billing.stripe.client import translated
 from connector.errors import UnexpectedResponse
 
 PAGE = 100
+
+T = TypeVar("T")
 
 
 class News(StripeAccount):
@@ -30,8 +32,8 @@ class News(StripeAccount):
     def verify_webhook(self, payload: bytes, signature: str, now: datetime) -> ProcessorEvent:
         return webhooks.verified(self._settings, payload, signature, now)
 
-    def charges_since(self, instant: datetime) -> Iterator[str]:
-        return self._ids_since("payment_intents", instant)
+    def charges_since(self, instant: datetime) -> Iterator[ListedCharge]:
+        return self._since("payment_intents", instant, money_mapping.listed_charge)
 
     def returns_since(self, instant: datetime) -> Iterator[tuple[ReturnKind, str]]:
         refunds = [(ReturnKind.REFUND, found) for found in self._ids_since("refunds", instant)]
@@ -59,9 +61,12 @@ class News(StripeAccount):
         return reversed(lines)
 
     def _ids_since(self, name: str, instant: datetime) -> Iterator[str]:
+        return self._since(name, instant, lambda document: str(document["id"]))
+
+    def _since(self, name: str, instant: datetime, read: Callable[[dict[str, Any]], T]) -> Iterator[T]:
         with translated(f"list the {name.replace('_', ' ')}"):
-            ids = [str(found["id"]) for found in self._listed(name, created={"gte": int(instant.timestamp())})]
-        return reversed(ids)
+            found = [read(document) for document in self._listed(name, created={"gte": int(instant.timestamp())})]
+        return reversed(found)
 
     def _listed(self, name: str, **wanted: Any) -> Iterator[dict[str, Any]]:
         """What a list holds, over all its pages, as plain documents: the library's objects cost ten times as much.

@@ -15,13 +15,29 @@ from connector.billing.stripe.client import translated
 from connector.errors import Rejected
 
 if TYPE_CHECKING:
+    from stripe.params import CustomerCreateParams
     from stripe.params.checkout import SessionCreateParams
 
 METHOD_TYPES = [MethodKind.CARD.value, MethodKind.BECS.value]
 
 
+_SEAL = "SmilePass Connector keeps its seal here. It pays for nothing; leave it where it is."
+
+
 class Payers(StripeAccount):
     """Who pays, and with what."""
+
+    def write_seal(self, key: str, text: str, kept_as: str | None = None) -> str:
+        with translated("keep the seal", writes=True):
+            if kept_as:
+                return self._stripe.customers.update(kept_as, {"metadata": {"seal": text}}, {"idempotency_key": key}).id
+            wanted: CustomerCreateParams = {"description": _SEAL, "metadata": {"seal": text}}
+            return self._stripe.customers.create(wanted, {"idempotency_key": key}).id
+
+    def read_seal(self, kept_as: str) -> str | None:
+        with translated("read the seal"):
+            kept = self._stripe.customers.retrieve(kept_as).to_dict()
+            return (kept.get("metadata") or {}).get("seal")
 
     def create_customer(self, key: str, member_id: str) -> str:
         with translated("create the customer", writes=True):

@@ -24,7 +24,8 @@ class Look:
         self._database = database
         self._by_patient: dict[str, list[PmsEntry]] = defaultdict(list)
         self._by_reference: dict[str, list[PmsEntry]] = defaultdict(list)
-        since = business_date(min(row.created_at for row in rows), zone) - timedelta(days=1)
+        # The money of a database that was set back is older than its row, and so may its entry be.
+        since = min(min(business_date(row.created_at, zone), row.entry_date) for row in rows) - timedelta(days=1)
         # A row whose member's link was ended has no recipient, and is still looked for where it was sent.
         patients = {patient for row in rows for patient in (recipient(row), searched(row)) if patient}
         for entry in adapter.find_entries(patients, since):

@@ -14,12 +14,14 @@ from connector.reconciliation.models import DayClose
 from connector.reconciliation.report import DayReport
 from connector.use_cases.books.report_day import report_day
 from connector.use_cases.context import Context
+from connector.use_cases.continuity.require_current import require_current
 
 log = structlog.get_logger()
 
 
 def close_day(context: Context, location: Location, day: date) -> DayReport:
-    """Store the day's report. Raises DomainError when the day is not over or closed already."""
+    """Store the day's report. Raises DomainError when the day is not over or closed already, and EdgeError."""
+    require_current(context)
     report = report_day(context, location, day)
     if not report.day_is_over:
         raise DomainError(f"The {day} is not over yet at {location.slug!r}: close it tomorrow.")

@@ -10,6 +10,7 @@ from connector.ledger.write_back.models import WriteBack
 from connector.ledger.write_back.states import WriteBackState
 from connector.use_cases.containment import contained
 from connector.use_cases.context import Context
+from connector.use_cases.continuity.require_current import require_current
 from connector.use_cases.returns.reverse_write_backs import cancel_out
 
 WORK = (WriteBackState.QUEUED, WriteBackState.SENDING, WriteBackState.ACCEPTED, WriteBackState.UNKNOWN)
@@ -28,6 +29,7 @@ def work_write_backs(context: Context, location_id: str | None = None, mapper: M
             if location_id in (None, location.id):
                 tally = tallies[location.slug] = Tally()
                 with contained(location, tally.stop):
+                    require_current(context)
                     _engine(context, location, mapper).run(tally)
                 if tally.rejected:
                     with context.database.unit_of_work() as session:

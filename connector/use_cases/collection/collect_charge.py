@@ -26,6 +26,7 @@ from connector.use_cases.collection.plan_attempts import withdraw
 from connector.use_cases.collection.put_off import ASK_AGAIN_AFTER, comes_now, day_is_open
 from connector.use_cases.collection.settle_charge import of_earlier_attempt, settle_charge
 from connector.use_cases.context import Context
+from connector.use_cases.continuity.require_current import require_current
 from connector.use_cases.invoices.platform_fees import application_fee_of, tier_of
 
 log = structlog.get_logger()
@@ -55,9 +56,10 @@ def collect_charge(context: Context, attempt_id: str, return_url: str = "") -> C
     """Take one attempt as far as it goes now; returns Stripe's answer, or None when nothing was asked.
 
     With `return_url` the payer is present, and the report may ask to send them to a page of their bank first.
-    Raises EdgeError when Stripe cannot be asked, and DomainError while the platform's fee cannot be worked out; nothing
-    is lost by either.
+    Raises EdgeError when Stripe cannot be asked, and DomainError while the platform's fee cannot be worked out, or this
+    database is not the newest; nothing is lost by either.
     """
+    require_current(context)
     try:
         return _take_on(context, _read(context, attempt_id), return_url)
     except (NotSent, AccessDenied, RateLimited, DatabaseUnavailable):

@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
-from connector import ids
 from connector.billing.agreements.contracts import BILLABLE, Contract
 from connector.billing.agreements.payment_plans import PaymentPlan
 from connector.billing.clinics import Location
@@ -25,6 +24,7 @@ from connector.billing.collecting.charges import (
     Origin,
     Payment,
 )
+from connector.billing.due_ids import attempt_id, charge_id
 from connector.billing.invoices import Invoice
 from connector.billing.members import MethodKind, PaymentMethod
 from connector.clock import day_bounds
@@ -71,7 +71,7 @@ def plan_first(
         return
     charges = [_charge(location.id, item, now) for item in tries]
     attempts = [
-        _attempt(location, charge["id"], item.method_id, origin, item.debit_on, now)
+        _attempt(location, (charge["id"], 1), item.method_id, origin, item.debit_on, now)
         for charge, item in zip(charges, tries, strict=True)
     ]
     session.execute(insert(Charge), charges)
@@ -95,12 +95,10 @@ def plan_again(
     newest = session.scalars(
         select(Charge).where(Charge.invoice_id == invoice.id).order_by(Charge.generation.desc()).limit(1)
     ).first()
-    if newest is not None:
-        live = select(ChargeAttempt.id).where(
-            ChargeAttempt.charge_id == newest.id, ChargeAttempt.state.in_(LIVE_ATTEMPT)
-        )
-        if session.scalar(live):
-            return False
+    made = select(ChargeAttempt.state).where(ChargeAttempt.charge_id == (newest.id if newest else None))
+    states = session.scalars(made).all()
+    if any(state in LIVE_ATTEMPT for state in states):
+        return False
     if newest is None or _has_ended(session, newest):
         generation = newest.generation + 1 if newest else 1
         left = Money(owed(session, invoice), invoice.currency)
@@ -109,7 +107,9 @@ def plan_again(
         again = FirstTry(invoice.id, left, method_id, debit_on, generation)
         plan_first(session, location, [again], now, origin)
     else:
-        session.execute(insert(ChargeAttempt), [_attempt(location, newest.id, method_id, origin, debit_on, now)])
+        number = len(states) + 1
+        attempt = _attempt(location, (newest.id, number), method_id, origin, debit_on, now)
+        session.execute(insert(ChargeAttempt), [attempt])
     return True
 
 
@@ -174,7 +174,7 @@ def busy_days(
 
 def _charge(location_id: str, item: FirstTry, now: datetime) -> dict[str, Any]:
     return {
-        "id": ids.new_id("ch"),
+        "id": charge_id(item.invoice_id, item.generation),
         "location_id": location_id,
         "invoice_id": item.invoice_id,
         "generation": item.generation,
@@ -186,15 +186,16 @@ def _charge(location_id: str, item: FirstTry, now: datetime) -> dict[str, Any]:
 
 
 def _attempt(
-    location: Location, charge_id: str, method_id: str, origin: Origin, debit_on: date, now: datetime
+    location: Location, key: tuple[str, int], method_id: str, origin: Origin, debit_on: date, now: datetime
 ) -> dict[str, Any]:
+    """An attempt by its key: the charge, and the how-manieth of that charge it is."""
     start = day_bounds(debit_on, location.zone)[0]
     # While the payer is present the page makes the attempt itself; only one that it left behind is taken up.
     earliest = now + LEFT_BEHIND_AFTER if origin is Origin.PAYER else now
     return {
-        "id": ids.new_id("att"),
+        "id": attempt_id(*key),
         "location_id": location.id,
-        "charge_id": charge_id,
+        "charge_id": key[0],
         "payment_method_id": method_id,
         "state": AttemptState.PLANNED,
         "origin": origin,

@@ -15,6 +15,7 @@ from connector import ids
 from connector.billing.activity import remember
 from connector.billing.clinics import Location
 from connector.billing.collecting.charges import AT_DESK, Charge, Payment
+from connector.billing.due_ids import charge_id
 from connector.billing.intake.card_numbers import without_card_number
 from connector.billing.invoices import UNPAID, Invoice, InvoiceStatus
 from connector.billing.members import MethodKind
@@ -113,11 +114,12 @@ def _payment(session: Session, location: Location, invoice: Invoice, on: date, n
     """The payment, under a charge that Stripe knows nothing of."""
     amount = Money(owed(session, invoice), invoice.currency)
     newest = session.scalar(select(func.max(Charge.generation)).where(Charge.invoice_id == invoice.id))
+    generation = (newest or 0) + 1
     charge = Charge(
-        id=ids.new_id("ch"),
+        id=charge_id(invoice.id, generation),
         location_id=location.id,
         invoice_id=invoice.id,
-        generation=(newest or 0) + 1,
+        generation=generation,
         amount_cents=amount.cents,
         currency=amount.currency,
         application_fee_cents=0,

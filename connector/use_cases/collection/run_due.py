@@ -14,10 +14,11 @@ from connector.billing.clinics import Location, LocationStatus
 from connector.billing.collecting.charges import LIVE_ATTEMPT, AttemptState, ChargeAttempt
 from connector.billing.processor import ChargeReport, ChargeStatus
 from connector.clock import business_date
-from connector.errors import EdgeError, InvariantBroken, OutcomeUnknown, UnexpectedResponse
+from connector.errors import DomainError, EdgeError, InvariantBroken, OutcomeUnknown, UnexpectedResponse
 from connector.use_cases.collection.collect_charge import collect_charge
 from connector.use_cases.containment import attempted, contained
 from connector.use_cases.context import Context
+from connector.use_cases.continuity.require_current import require_current, require_unbroken
 from connector.use_cases.invoices.issue_due import BATCH, IssueTally, issue_due
 from connector.use_cases.members.end_contracts import end_contracts
 from connector.use_cases.payment_plans.change_payment_plan import resume_plans
@@ -70,6 +71,11 @@ class DueReport(IssueTally):
 def run_due(context: Context, location_id: str | None = None, mapper: Mapper = map) -> DueReport:
     """Issue and collect all that is due now, at one location or all. `mapper` may run the charges in threads."""
     report = DueReport()
+    try:
+        require_unbroken(context)
+    except DomainError as error:
+        report.problem(str(error), stop=True)
+        return report
     for location in context.locations():
         if location_id in (None, location.id):
             with contained(location, report.tell):
@@ -118,6 +124,11 @@ def collect_open(context: Context, report: DueReport, location_id: str | None = 
             attempted(partial(_collect, context, report, attempt_id), report.tell, failure, attempt_id=attempt_id)
 
     while not report.stopped and (attempts := _open_attempts(context, location_id)):
+        try:
+            require_current(context)
+        except (DomainError, EdgeError) as error:
+            report.problem(str(error), stop=True)
+            return
         list(mapper(collect, attempts))
 
 

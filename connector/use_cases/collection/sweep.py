@@ -73,13 +73,16 @@ def away_too_long(context: Context) -> bool:
     return until is not None and context.clock.now() - until > NEWS_KEPT
 
 
-def sweep(context: Context) -> SweepReport:
-    """Apply all that the lists show and the news did not tell. What cannot be read now is left to the next sweep."""
+def sweep(context: Context, since: datetime | None = None) -> SweepReport:
+    """Apply all that the lists show and the news did not tell. What cannot be read now is left to the next sweep.
+
+    The lists are read from `since` at the latest, where little is known of what happened from then on.
+    """
     report = SweepReport()
     now = context.clock.now()
     with context.database.read() as session:
         until = read_until(session) or now
-    known_until = until if now - until > NEWS_KEPT else now
+    known_until = min(until if now - until > NEWS_KEPT else now, since or now)
     try:
         for wanted in (_charges, _returns, _payouts):
             for kind, processor_id in wanted(context, report, known_until):
@@ -127,7 +130,7 @@ def _charges(context: Context, report: SweepReport, known_until: datetime) -> li
     listed = _counted(report, context.processor.charges_since(_since(context, CHARGES_BACK, known_until)))
     with context.database.read() as session:
         found = list(session.scalars(under_way.where(Charge.id.not_in(young))))
-        for batch in _batches(listed):
+        for batch in _batches([charge.processor_id for charge in listed]):
             found += session.scalars(open_.where(Charge.processor_id.in_(batch)))
     return [("charge", processor_id) for processor_id in dict.fromkeys(found) if processor_id]
 

@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import insert, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from connector import ids
 from connector.billing.clinics import Clinic, Location
+from connector.billing.due_ids import invoice_id
 from connector.billing.invoices import Invoice, InvoiceKind, InvoiceLine, InvoiceStatus
 from connector.billing.offers.plan_terms import TaxCode
 from connector.billing.policy import FeeBearer
@@ -147,7 +147,7 @@ def _row(location: Location, draft: Draft, number: int, seller: dict[str, Any], 
     column, agreement_id = draft.agreement
     agreements = dict.fromkeys(("contract_id", "payment_plan_id", "instant_payment_id", "payment_hold_id"))
     return {
-        "id": ids.new_id("inv"),
+        "id": invoice_id(agreement_id, draft.kind, draft.period, draft.due),
         "location_id": location.id,
         "number": number,
         "member_id": draft.member_id,

@@ -26,6 +26,7 @@ from connector.messaging.models import Message, MessageState
 from connector.messaging.sms import SmsSender
 from connector.messaging.window import send_at
 from connector.use_cases.context import Context
+from connector.use_cases.continuity.require_current import require_unbroken
 from connector.use_cases.messages.message_address import addresses_of
 from connector.use_cases.messages.message_facts import Values
 from connector.use_cases.messages.message_values import values_of
@@ -81,6 +82,11 @@ def send_messages(
 ) -> MessageTally:
     """Send everything whose time has come, of these kinds or of all. Safe to run in several workers at once."""
     run = _Run(context, mailer, sms, MessageTally())
+    try:
+        require_unbroken(context)
+    except DomainError as error:
+        run.tally.problem(str(error))
+        return run.tally
     while not run.stopped and (claimed := _claim(context, kinds, run.down)) is not None:
         if claimed:
             run.hand_over(claimed)

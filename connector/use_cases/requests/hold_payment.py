@@ -26,6 +26,7 @@ from connector.use_cases.collection.collect_charge import REFUSED
 from connector.use_cases.collection.plan_attempts import payers
 from connector.use_cases.collection.put_off import ASK_AGAIN_AFTER
 from connector.use_cases.context import Context
+from connector.use_cases.continuity.require_current import require_current
 from connector.use_cases.messages.queue_message import queue_message
 from connector.use_cases.payment_plans.agree_payment_plan import payer_and_location
 from connector.use_cases.practice.location_settings import require_active
@@ -108,6 +109,7 @@ def authorise_for_payer(context: Context, hold_id: str) -> HoldStatus:
 
 def ask_bank(context: Context, hold_id: str, return_url: str = "") -> ChargeReport:
     """Ask for what was decided, with the keys of the decision: repeating it cannot hold the money twice."""
+    require_current(context)
     with context.database.read() as session:
         hold = session.get_one(PaymentHold, hold_id)
         member, method = session.get_one(Member, hold.member_id), session.get_one(PaymentMethod, hold.payment_method_id)

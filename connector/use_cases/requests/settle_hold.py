@@ -12,13 +12,13 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from connector import ids
 from connector.billing.activity import CONNECTOR, remember
 from connector.billing.agreements.asking import chargeable
 from connector.billing.agreements.hold_rules import OPEN_REQUEST, after_report, charge_id_of, check_at
 from connector.billing.agreements.payment_requests import HoldStatus, PaymentHold
 from connector.billing.clinics import Location
 from connector.billing.collecting.charges import AttemptState, Charge, ChargeAttempt, Origin
+from connector.billing.due_ids import attempt_id
 from connector.billing.invoices import Invoice, InvoiceKind, InvoiceStatus
 from connector.billing.links import LinkKind, end
 from connector.billing.offers.plan_terms import TaxCode
@@ -30,6 +30,7 @@ from connector.money import Money
 from connector.use_cases.collection.put_off import ASK_AGAIN_AFTER
 from connector.use_cases.collection.settle_charge import PAYER_CHECK_AFTER, settle_charge
 from connector.use_cases.context import Context
+from connector.use_cases.continuity.require_current import require_current
 from connector.use_cases.invoices.issue import Draft, issue
 from connector.use_cases.invoices.platform_fees import application_fee_cents
 from connector.use_cases.invoices.take_back import give_up
@@ -83,6 +84,7 @@ def release_hold(context: Context, hold_id: str, actor: str) -> HoldStatus:
 
 def take(context: Context, hold_id: str) -> HoldStatus:
     """Carry out a decided capture; repeating it takes the money once."""
+    require_current(context)
     hold, processor_id = _known(context, hold_id)
     with context.database.read() as session:
         charge = session.get_one(Charge, charge_id_of(hold_id))
@@ -210,7 +212,7 @@ def _invoice(session: Session, location: Location, hold: PaymentHold, amount: Mo
     session.add(charge)
     session.flush()
     attempt = ChargeAttempt(
-        id=ids.new_id("att"),
+        id=attempt_id(charge.id, 1),
         location_id=location.id,
         charge_id=charge.id,
         payment_method_id=hold.payment_method_id,

@@ -20,6 +20,7 @@ from connector.use_cases.collection.collect_charge import KEYS_LAST
 from connector.use_cases.collection.put_off import ASK_AGAIN_AFTER
 from connector.use_cases.containment import attempted
 from connector.use_cases.context import Context
+from connector.use_cases.continuity.require_current import require_current
 from connector.use_cases.returns.record_return import apply_return
 from connector.use_cases.returns.refundable import (
     OPEN_REQUEST,
@@ -39,6 +40,7 @@ def refund_payment(context: Context, payment_id: str, amount: Money, reason: str
 
     Raises DomainError when it may not be asked, and EdgeError when there is no clear answer: `work_refunds` goes on.
     """
+    require_current(context)
     now = context.clock.now()
     with context.database.unit_of_work() as session:
         payment = find_payment(session, payment_id, lock=True)
@@ -71,6 +73,7 @@ def work_refunds(context: Context) -> list[str]:
 
 def _ask(context: Context, request_id: str) -> None:
     """Take one request as far as it goes now."""
+    require_current(context)
     now = context.clock.now()
     with context.database.unit_of_work() as session:
         request = session.get_one(RefundRequest, request_id, with_for_update=True)
