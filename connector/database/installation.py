@@ -1,15 +1,17 @@
-"""One place where the product runs: its name among those that share a database, and who of its processes may send."""
+"""One place where the product runs: its name among those that share a database, its machine, and who may send there."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from connector import ids
+from connector.database.machine import machine_number
 from connector.files import private_folder
 
 NAME_FILE = "installation"
@@ -22,6 +24,20 @@ class Installation:
 
     id: str
     folder: Path | None = None
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the folder was copied here from another machine. Where machines have no numbers nobody can tell."""
+        if self.folder is None:
+            return False
+        _, _, bound_to = (self.folder / NAME_FILE).read_text(encoding="utf-8").partition("\n")
+        here = _mark(self.id)
+        return bool(bound_to and here) and bound_to != here
+
+    def settle_here(self) -> None:
+        """From now on it belongs to this machine."""
+        if self.folder is not None:
+            (self.folder / NAME_FILE).write_text(f"{self.id}\n{_mark(self.id)}", encoding="utf-8")
 
     @contextmanager
     def sending(self) -> Iterator[bool]:
@@ -50,13 +66,19 @@ ALONE = Installation("alone")
 
 
 def installation(folder: Path) -> Installation:
-    """The installation of that data folder, which gets its id when it is first asked for."""
+    """The installation of that data folder, which gets its id, and its machine, when it is first asked for."""
     private_folder(folder)
     file = folder / NAME_FILE
     # Two processes that begin at once must come to one id.
     with FileLock(folder / f"{NAME_FILE}.lock"):
-        name = file.read_text(encoding="utf-8").strip() if file.exists() else ""
-        if not name:
-            name = ids.new_id("inst")
-            file.write_text(name, encoding="utf-8")
-    return Installation(name, folder)
+        name, _, bound_to = file.read_text(encoding="utf-8").partition("\n") if file.exists() else ("", "", "")
+        found = Installation(name.strip() or ids.new_id("inst"), folder)
+        if not bound_to:
+            found.settle_here()
+    return found
+
+
+def _mark(installation_id: str) -> str:
+    """What this machine is called in that folder: nobody can tell its number from it. Empty without a number."""
+    number = machine_number()
+    return sha256(f"{installation_id}|{number}".encode()).hexdigest()[:32] if number else ""

@@ -13,7 +13,9 @@ import pytest
 
 from connector.billing.collecting.charges import Charge, Payment, ReturnedPayment
 from connector.billing.invoices import Invoice, InvoiceStatus
+from connector.database import installation as installations
 from connector.database.engine import Database
+from connector.database.installation import installation
 from connector.database.seal import CHANGE_AFTER, LOOK_AGAIN_AFTER, Seal, SealWatch
 from connector.errors import DomainError, EdgeError
 from connector.ledger.write_back.states import WriteBackState
@@ -231,6 +233,25 @@ def test_a_copy_that_was_made_some_time_ago_is_refused_at_its_first_step(practic
     assert practice.charge() == []
     practice.assert_exactly_once()
     copy.context.database.close()
+
+
+def test_a_folder_copied_to_another_machine_is_refused_until_a_person_resumes(
+    practice: Practice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even when nothing was done since."""
+    monkeypatch.setattr(installations, "machine_number", lambda: "at the practice")
+    practice.context = replace(practice.context, installation=installation(tmp_path / "data"))
+    practice.enrol()
+    practice.charge()
+    monkeypatch.setattr(installations, "machine_number", lambda: "elsewhere")
+    practice.advance(minutes=5)
+
+    assert practice.charge() == [SET_BACK]
+    assert practice.write().problem == SET_BACK
+    assert resumed(practice).done
+    practice.advance(minutes=1)
+    practice.work()
+    practice.assert_all_written()
 
 
 def test_messages_and_the_close_of_a_day_wait_as_well(month_later: Practice, tmp_path: Path) -> None:

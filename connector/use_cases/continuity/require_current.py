@@ -22,7 +22,7 @@ SET_BACK = (
 
 
 def require_current(context: Context) -> None:
-    """Raise DomainError unless the processor keeps the seal of this very database. Asks at most once a minute.
+    """Raise DomainError unless this is its machine, and the processor keeps its seal. Asks at most once a minute.
 
     While the processor is away, a process that has seen the seal goes on. Raises EdgeError in one that has not.
     """
@@ -31,6 +31,8 @@ def require_current(context: Context) -> None:
         now = context.clock.now()
         if watch.is_fresh(now):
             return
+        if context.installation.is_elsewhere:
+            raise DomainError(SET_BACK)
         try:
             seal = _compared(context, _kept(context, now), now)
             if seal.kept_as and seal.is_old(now):
@@ -43,7 +45,9 @@ def require_current(context: Context) -> None:
 
 
 def require_unbroken(context: Context) -> None:
-    """Raise DomainError when it was found out before; asks nobody."""
+    """Raise DomainError when it was found out before, or the folder comes from another machine; asks nobody."""
+    if context.installation.is_elsewhere:
+        raise DomainError(SET_BACK)
     with context.database.read() as session:
         seal = session.get(Seal, SEAL)
     if seal is not None and seal.broken_at is not None:

@@ -29,7 +29,7 @@ from connector.errors import DomainError
 from connector.use_cases.collection.follow_money import follow_charge
 from connector.use_cases.collection.read_news import read_news
 from connector.use_cases.collection.settle_charge import settle_charge
-from connector.use_cases.collection.sweep import sweep
+from connector.use_cases.collection.sweep import NEWS_KEPT, sweep
 from connector.use_cases.containment import Told, attempted, contained
 from connector.use_cases.context import Context
 from connector.use_cases.continuity.require_current import change_seal, require_current
@@ -75,7 +75,7 @@ def resume(context: Context, actor: str) -> Resumption:
     for problem in [*swept.problems, *read_news(context).problems]:
         report.tell(problem)
     if swept.complete and not report.problems:
-        change_seal(context, context.clock.now())
+        _take_over(context)
         report.done = True
     _remember(context, report, actor)
     log.warning("seal.resumed", adopted=report.adopted, strangers=len(report.strangers), done=report.done)
@@ -89,7 +89,8 @@ def _known_until(context: Context) -> datetime:
     except DomainError:
         with context.database.read() as session:
             # Not how far the news was read: that has moved on since the database was set back.
-            return session.get_one(Seal, SEAL).changed_at
+            seal = session.get(Seal, SEAL)
+            return seal.changed_at if seal else context.clock.now() - NEWS_KEPT
     raise DomainError("This database is the newest of its kind and works: there is nothing to resume.")
 
 
@@ -205,6 +206,15 @@ def _follow_unpaid(context: Context, report: Resumption) -> None:
     for processor_id in open_charges:
         what = f"The payment {processor_id} cannot be followed"
         attempted(partial(follow_charge, context, str(processor_id)), report.tell, what, object_id=str(processor_id))
+
+
+def _take_over(context: Context) -> None:
+    """From now on this is the database that works, on this machine; every other copy notices and stops."""
+    context.installation.settle_here()
+    with context.database.read() as session:
+        begun = session.get(Seal, SEAL) is not None
+    if begun:
+        change_seal(context, context.clock.now())
 
 
 def _remember(context: Context, report: Resumption, actor: str) -> None:
