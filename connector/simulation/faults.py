@@ -40,6 +40,8 @@ class FaultKind(StrEnum):
     """Staff overwrite the reference of one of our entries."""
     STAFF_DELETED = "staff_deleted"
     """Staff delete one of our entries."""
+    SET_BACK = "set_back"
+    """Somebody restores this morning's backup of the database in the evening."""
     DECLINE = "decline"
     BECS_RETURN = "becs_return"
     CHARGEBACK = "chargeback"
@@ -69,6 +71,7 @@ HEAVY = {
     F.DELAYED_EVENT: 0.4,
     F.MISSED_EVENT: 0.3,
     F.CLOCK_JUMP: 0.15,
+    F.SET_BACK: 0.04,
     F.STAFF_TWIN: 0.2,
     F.STAFF_RETYPED: 0.2,
     F.STAFF_DELETED: 0.1,

@@ -18,6 +18,7 @@ from connector.billing.clinics import Location
 from connector.billing.collecting.charges import Payment
 from connector.billing.invoices import Invoice, InvoiceStatus
 from connector.billing.members import Member, MethodKind
+from connector.database.seal import Seal
 from connector.errors import DomainError, EdgeError
 from connector.ledger.write_back import queue
 from connector.ledger.write_back.models import Leg, WriteBack
@@ -29,6 +30,7 @@ from connector.simulation.chronicle import Chronicle
 from connector.simulation.faults import Dice, FaultKind
 from connector.simulation.stage import Stage
 from connector.use_cases.books.link_members import link_by_person, unlink_by_person
+from connector.use_cases.continuity.resume import resume
 from connector.use_cases.members.add_member import Joining, add_member
 from connector.use_cases.members.cancel_membership import Consent, cancel_membership
 from connector.use_cases.members.enrol_member import invite_member
@@ -80,6 +82,13 @@ class Life:
     chronicle: Chronicle = field(default_factory=Chronicle)
     _mislinked: list[tuple[date, str]] = field(default_factory=list)
     """Members at the wrong patient, each with the day on which somebody notices."""
+
+    def see_to_the_seal(self) -> None:
+        """Somebody reads that the database was set back, knows that no other copy runs, and lets it go on."""
+        with self.stage.database.read() as session:
+            broken = session.scalar(select(Seal.broken_at))
+        if broken:
+            self._try(lambda _today: resume(self.stage.context, STAFF), date.min)
 
     def morning(self, today: date) -> None:
         """What is done when the practice opens."""

@@ -169,13 +169,22 @@ class _Play:
 
     def day(self, today: date) -> None:
         share = 1 / len(ROUNDS)
+        # What people did after a backup is lost with it, so on such a day they are all at home.
+        is_set_back = self._dice.falls(FaultKind.SET_BACK, 1)
         for at in self._rounds:
             self._now = datetime.combine(today, at, zone(TIMEZONE))
             self._stage.set_time(self._now, self._trouble.clock_error(share))
             self._trouble.before(self._now, share)
-            if at == MORNING:
-                self._life.morning(today)
-            self._life.between(share, today)
+            if is_set_back and at == self._rounds[0]:
+                self._stage.save()
+            if is_set_back and at == self._rounds[-1]:
+                self._stage.set_back()
+                self._dice.count(FaultKind.SET_BACK)
+            self._life.see_to_the_seal()
+            if not is_set_back:
+                if at == MORNING:
+                    self._life.morning(today)
+                self._life.between(share, today)
             self._stage.work()
             self._trouble.after()
             for minutes in FOLLOW_UPS:
@@ -203,7 +212,7 @@ class _Play:
             list(stripe.listed("payment_intents")),
             frozenset(event["id"] for event in stripe.listed("events")),
             inbox,
-            {customer["id"]: customer["metadata"]["member_id"] for customer in stripe.listed("customers")},
+            {one["id"]: one["metadata"].get("member_id", "") for one in stripe.listed("customers")},
             self._stage.around.office.entries(),
             claims,
             self._now,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import pysqlite3.dbapi2 as sqlite
 from sqlalchemy import event
 
 from connector import failpoints
@@ -68,18 +70,39 @@ class Stage:
         event.listen(self.database.writer, "after_cursor_execute", lambda *_: self._burn("statement"))
 
     @property
+    def _file(self) -> Path:
+        return self.folder / "connector.sqlite3"
+
+    @property
+    def _backup(self) -> Path:
+        return self.folder / "backup.sqlite3"
+
+    @property
     def database(self) -> Database:
         return self.context.database
 
     def _installed(self, name: str) -> Context:
         """An installation on the one database."""
-        database = Database(f"sqlite:///{(self.folder / 'connector.sqlite3').as_posix()}")
+        database = Database(f"sqlite:///{self._file.as_posix()}")
         prepare(database)
         connections = PmsConnections(self.clock, {self.around.office.pms: self.around.office.factory})
         return Context(database, self.clock, self.around.stripe.processor, connections, Installation(name))
 
     def close(self) -> None:
         _close(self.context)
+
+    def save(self) -> None:
+        """Make a backup of the database as it is now."""
+        with closing(sqlite.connect(self._file)) as live, closing(sqlite.connect(self._backup)) as kept:
+            live.backup(kept)
+
+    def set_back(self) -> None:
+        """Put the backup in the place of the database, and start the product again."""
+        self.close()
+        for leftover in ("-wal", "-shm"):
+            self._file.with_name(self._file.name + leftover).unlink(missing_ok=True)
+        shutil.copy(self._backup, self._file)
+        self._open()
 
     def set_time(self, instant: datetime, wrong_by: timedelta = timedelta()) -> None:
         """It is that instant outside, or later where a standstill took longer; our clock shows it, wrong by so much."""

@@ -34,7 +34,7 @@ def prepared(pair: Outside, tmp_path_factory: pytest.TempPathFactory) -> Install
 @pytest.fixture
 def practice(prepared: Installation, tmp_path: Path) -> Installation:
     """A copy of one's own."""
-    return prepared.copied(tmp_path / "data")
+    return prepared.sibling(tmp_path / "data")
 
 
 def listed(practice: Installation, *states: str) -> list[dict[str, Any]]:

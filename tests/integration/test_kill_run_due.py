@@ -31,7 +31,7 @@ class Bench:
     def twin(self, folder: Path) -> Installation:
         """A copy in which the same members owe the same amounts, some minutes after the copy before it was done."""
         self._next += timedelta(minutes=15)
-        return self._prepared.copied(folder).at(self._next)
+        return self._prepared.sibling(folder).at(self._next)
 
     def pass_time(self, minutes: int) -> datetime:
         self._next += timedelta(minutes=minutes)

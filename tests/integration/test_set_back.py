@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pysqlite3.dbapi2 as sqlite
 import pytest
+from sqlalchemy import select
 
+from connector.billing.agreements.contracts import Cover
 from connector.billing.collecting.charges import Charge, Payment, ReturnedPayment
 from connector.billing.invoices import Invoice, InvoiceStatus
 from connector.database import installation as installations
@@ -314,3 +316,25 @@ def test_there_is_nothing_to_resume_while_all_is_well(practice: Practice) -> Non
     assert run_due(practice.context).problems == []
     assert practice.states() == [WriteBackState.QUEUED]
     assert len(practice.all(Charge)) == 1
+
+
+def test_a_price_that_was_changed_after_the_backup_makes_nobody_pay_a_period_twice(practice: Practice) -> None:
+    """What was taken is the other amount: the rest is told as owed or as too much, and nothing is taken by itself."""
+    person = practice.enrol(adopted=True)
+    practice.work()
+    backup = saved(practice)
+    with practice.context.database.unit_of_work() as session:
+        cover = session.scalars(select(Cover).where(Cover.contract_id == person.contract_id)).one()
+        cover.price_cents += 500
+    practice.advance(days=31)
+    practice.work()
+    set_back(practice, backup)
+    practice.advance(days=2)
+    practice.charge()
+
+    assert resumed(practice).done
+    practice.work()
+    practice.settle()
+
+    assert len(practice.stripe_charges()) == len(practice.all(Payment)) == 2
+    practice.assert_exactly_once()

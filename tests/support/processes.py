@@ -19,8 +19,10 @@ from zoneinfo import ZoneInfo
 
 import httpx
 from pydantic import SecretStr
-from sqlalchemy import select
+from sqlalchemy import select, text, update
 
+from connector import ids
+from connector.billing.agreements.contracts import Contract
 from connector.clock import MovableClock
 from connector.daemon.application import application
 from connector.database.engine import Database
@@ -33,6 +35,7 @@ from connector.use_cases.books.verify_ledger import Verification, verify_ledger
 from connector.use_cases.books.work_write_backs import work_write_backs
 from connector.use_cases.collection.read_news import read_news
 from connector.use_cases.collection.run_due import run_due
+from connector.use_cases.tables import METADATA
 
 KEY = "sk_test_processes"
 SLUG = "leura"
@@ -220,6 +223,22 @@ class Installation:
         """A twin with a database of its own, in the state that this one is in now; nobody may be using it."""
         shutil.copytree(self.folder, folder)
         return replace(self, folder=folder)
+
+    def sibling(self, folder: Path) -> Installation:
+        """A twin whose members have signed contracts of their own, so that they owe the same and yet not the same."""
+        twin = self.copied(folder)
+        database = Database(f"sqlite:///{(folder / 'connector.sqlite3').as_posix()}")
+        contract = METADATA.tables[Contract.__tablename__]
+        columns = [column for table in METADATA.sorted_tables for column in table.c]
+        pointing = [column for column in columns if column.references(contract.c.id)]
+        with database.unit_of_work() as session:
+            session.execute(text("PRAGMA defer_foreign_keys=ON"))
+            for old in session.scalars(select(Contract.id)).all():
+                new = ids.new_id("con")
+                for column in (contract.c.id, *pointing):
+                    session.execute(update(column.table).where(column == old).values({column: new}))
+        database.close()
+        return twin
 
     def environment(self, **more: str) -> dict[str, str]:
         """What a command sees; `more` are settings such as DAEMON__PORT."""

@@ -105,7 +105,7 @@ def _decide(context: Context, location: Location, tally: IssueTally) -> None:
 def _adopt(context: Context, listed: ListedCharge, report: Resumption) -> None:
     """Take over one of our payment objects that the database does not know, as far as it has come."""
     with context.database.unit_of_work() as session:
-        if listed.location_id is None or _is_known(session, listed.processor_id):
+        if _is_foreign(session, listed) or _is_known(session, listed.processor_id):
             return
         charge = _own_hold(session, listed) or _own_charge(session, listed, context.clock.now())
         if charge is None:
@@ -119,6 +119,11 @@ def _adopt(context: Context, listed: ListedCharge, report: Resumption) -> None:
         settle_charge(context, charge.id, state)
     else:
         follow_charge(context, listed.processor_id)
+
+
+def _is_foreign(session: Session, listed: ListedCharge) -> bool:
+    """Whether somebody else made it, e.g. another installation on the same account at Stripe."""
+    return listed.location_id is None or session.get(Location, listed.location_id) is None
 
 
 def _is_known(session: Session, processor_id: str) -> bool:
@@ -136,11 +141,15 @@ def _own_hold(session: Session, listed: ListedCharge) -> PaymentHold | None:
 
 
 def _own_charge(session: Session, listed: ListedCharge, now: datetime) -> Charge | None:
-    """The charge that the payment object was made for, which then bears its id; None when it is of nothing we know."""
+    """The charge that the payment object was made for, which then bears its id; None when it is of nothing we know.
+
+    Also where the amount is another one, because a price was changed after the backup: what came of it is told then,
+    but nobody pays for the same period twice.
+    """
     charge = session.get(Charge, listed.charge_id or "")
     if charge is None:
         charge = _made_again(session, listed, now)
-    if charge is None or charge.processor_id is not None or charge.amount != listed.amount:
+    if charge is None or charge.processor_id is not None:
         return None
     charge.processor_id = listed.processor_id
     return charge
