@@ -74,10 +74,10 @@ def resume(context: Context, actor: str) -> Resumption:
     swept = sweep(context, report.since)
     for problem in [*swept.problems, *read_news(context).problems]:
         report.tell(problem)
+    _remember(context, report, actor)
     if swept.complete and not report.problems:
         _take_over(context)
         report.done = True
-    _remember(context, report, actor)
     log.warning("seal.resumed", adopted=report.adopted, strangers=len(report.strangers), done=report.done)
     return report
 
