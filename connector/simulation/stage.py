@@ -63,11 +63,14 @@ class Stage:
         self._true = self.clock.now()
         self._pool = InTurn(1)
         self._jobs: list[Job] = declared(DaemonSettings(), Nowhere(), Nowhere())
+        # One object for all processes that follow each other: of the former ones it keeps compiled statements alone.
+        self.database = Database(f"sqlite:///{self._file.as_posix()}")
+        event.listen(self.database.writer, "after_cursor_execute", lambda *_: self._burn("statement"))
         self._open()
 
     def _open(self) -> None:
+        prepare(self.database)
         self.context = self._installed("inst_first")
-        event.listen(self.database.writer, "after_cursor_execute", lambda *_: self._burn("statement"))
 
     @property
     def _file(self) -> Path:
@@ -77,19 +80,15 @@ class Stage:
     def _backup(self) -> Path:
         return self.folder / "backup.sqlite3"
 
-    @property
-    def database(self) -> Database:
-        return self.context.database
-
     def _installed(self, name: str) -> Context:
         """An installation on the one database."""
-        database = Database(f"sqlite:///{self._file.as_posix()}")
-        prepare(database)
         connections = PmsConnections(self.clock, {self.around.office.pms: self.around.office.factory})
-        return Context(database, self.clock, self.around.stripe.processor, connections, Installation(name))
+        return Context(self.database, self.clock, self.around.stripe.processor, connections, Installation(name))
 
     def close(self) -> None:
-        _close(self.context)
+        """End the process, with all its connections."""
+        self.context.pms.close()
+        self.database.close()
 
     def save(self) -> None:
         """Make a backup of the database as it is now."""
@@ -167,14 +166,9 @@ class Stage:
             self.set_time(self._true + how_long / ROUNDS_MEANWHILE)
             for job in self._jobs:
                 job.work(other, self._pool)
-        _close(other)
+        other.pms.close()
         self._mortal = True
 
 
 ROUNDS_MEANWHILE = 4
 """So often the other installation works while this one stands still."""
-
-
-def _close(context: Context) -> None:
-    context.pms.close()
-    context.database.close()
