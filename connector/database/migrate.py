@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 
-SCHEMA_VERSION = "0006"
+SCHEMA_VERSION = "0009"
 """The newest migration; a test compares it with the scripts."""
 
 

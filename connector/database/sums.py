@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, ColumnElement, cast, func, select
+from sqlalchemy import BigInteger, ColumnElement, ScalarSelect, cast, func, select
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.roles import ExpressionElementRole
 
@@ -14,4 +14,9 @@ def summed(cents: ExpressionElementRole[int]) -> ColumnElement[int]:
 
 def sum_of(session: Session, cents: ExpressionElementRole[int], *where: ColumnElement[bool]) -> int:
     """That sum over the rows that meet all conditions."""
-    return session.scalars(select(summed(cents)).where(*where)).one()
+    return session.scalars(select(sum_where(cents, *where))).one()
+
+
+def sum_where(cents: ExpressionElementRole[int], *where: ColumnElement[bool]) -> ScalarSelect[int]:
+    """The same as a part of a statement, so that one statement can bring several sums."""
+    return select(summed(cents)).where(*where).scalar_subquery()

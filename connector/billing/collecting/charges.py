@@ -101,6 +101,7 @@ class ChargeAttempt(Base):
         ),
         Index("ix_charge_attempt_work", "state", "next_check_at"),
         Index("ix_charge_attempt_debit", "location_id", "debit_on"),
+        Index("ix_charge_attempt_charge_id", "charge_id"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -136,7 +137,10 @@ class Payment(Base):
     """
 
     __tablename__ = "payment"
-    __table_args__ = (Index("ix_payment_location_date", "location_id", "business_date"),)
+    __table_args__ = (
+        Index("ix_payment_location_date", "location_id", "business_date"),
+        Index("ix_payment_invoice_id", "invoice_id"),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True)
     location_id: Mapped[str] = mapped_column(ForeignKey("location.id"))
@@ -171,7 +175,10 @@ class ReturnedPayment(Base):
     """Money of a payment that went back, e.g. a refund or a dispute: each an event of its own that edits nothing."""
 
     __tablename__ = "returned_payment"
-    __table_args__ = (Index("ix_returned_payment_location_date", "location_id", "business_date"),)
+    __table_args__ = (
+        Index("ix_returned_payment_location_date", "location_id", "business_date"),
+        Index("ix_returned_payment_payment_id", "payment_id"),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True)
     location_id: Mapped[str] = mapped_column(ForeignKey("location.id"))

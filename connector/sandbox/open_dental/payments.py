@@ -39,7 +39,8 @@ def listing(office: Office, call: Call) -> Reply:
         f"{_SELECT} WHERE {where} ORDER BY PayNum LIMIT ? OFFSET ?",
         (*(value for _, value in conditions), *page(office, call.query)),
     )
-    return Reply([shown(row, office.stamp) for row in rows])
+    stamp = office.stamp
+    return Reply([shown(row, stamp) for row in rows])
 
 
 def create(office: Office, call: Call) -> Reply:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from connector.billing.clinics import Location, LocationStatus
@@ -52,6 +52,16 @@ class _Work:
     location: Location
 
 
+_EVERYTHING = (
+    select(ChargeAttempt, Charge, Member, PaymentMethod, Location)
+    .join(Charge, Charge.id == ChargeAttempt.charge_id)
+    .join(Invoice, Invoice.id == Charge.invoice_id)
+    .join(Member, Member.id == Invoice.member_id)
+    .join(PaymentMethod, PaymentMethod.id == ChargeAttempt.payment_method_id)
+    .join(Location, Location.id == ChargeAttempt.location_id)
+)
+
+
 def collect_charge(context: Context, attempt_id: str, return_url: str = "") -> ChargeReport | None:
     """Take one attempt as far as it goes now; returns Stripe's answer, or None when nothing was asked.
 
@@ -90,16 +100,7 @@ def _take_on(context: Context, work: _Work, return_url: str) -> ChargeReport | N
 
 def _read(context: Context, attempt_id: str) -> _Work:
     with context.database.read() as session:
-        attempt = session.get_one(ChargeAttempt, attempt_id)
-        charge = session.get_one(Charge, attempt.charge_id)
-        invoice = session.get_one(Invoice, charge.invoice_id)
-        return _Work(
-            attempt,
-            charge,
-            session.get_one(Member, invoice.member_id),
-            session.get_one(PaymentMethod, attempt.payment_method_id),
-            session.get_one(Location, attempt.location_id),
-        )
+        return _Work(*session.execute(_EVERYTHING.where(ChargeAttempt.id == attempt_id)).one())
 
 
 def _may_begin(context: Context, work: _Work) -> bool:

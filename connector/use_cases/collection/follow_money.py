@@ -23,8 +23,7 @@ def follow_charge(context: Context, processor_id: str) -> bool:
     What is known to the end is not read again.
     """
     with context.database.read() as session:
-        charge_id = session.scalar(select(Charge.id).where(Charge.processor_id == processor_id))
-        before = _standing(session, charge_id) if charge_id else None
+        charge_id, before = _standing(session, processor_id)
     if not on_hold_news(context, processor_id) and charge_id and before is not None:
         report = context.processor.read_charge(processor_id)
         # Not confirmed, or not any more: whoever makes the attempt decides what that means.
@@ -34,15 +33,23 @@ def follow_charge(context: Context, processor_id: str) -> bool:
     if charge_id is None or before is None:
         return False
     with context.database.read() as session:
-        return _standing(session, charge_id) != before
+        return _standing(session, processor_id) != (charge_id, before)
 
 
-def _standing(session: Session, charge_id: str) -> list[str] | None:
-    """The states of the charge's attempts; None when its money is recorded."""
-    if session.scalar(select(Payment.id).where(Payment.charge_id == charge_id)):
-        return None
-    query = select(ChargeAttempt.state).where(ChargeAttempt.charge_id == charge_id).order_by(ChargeAttempt.id)
-    return [state.value for state in session.scalars(query)]
+def _standing(session: Session, processor_id: str) -> tuple[str | None, list[str] | None]:
+    """The charge, None when it is not ours, and the states of its attempts, None when its money is recorded."""
+    query = (
+        select(Charge.id, Payment.id, ChargeAttempt.state)
+        .outerjoin(Payment, Payment.charge_id == Charge.id)
+        .outerjoin(ChargeAttempt, ChargeAttempt.charge_id == Charge.id)
+        .where(Charge.processor_id == processor_id)
+        .order_by(ChargeAttempt.id)
+    )
+    rows = session.execute(query).all()
+    if not rows:
+        return None, None
+    charge_id, payment_id, _ = rows[0]
+    return charge_id, None if payment_id else [state.value for _, _, state in rows if state]
 
 
 def follow_payout(context: Context, processor_id: str) -> bool:

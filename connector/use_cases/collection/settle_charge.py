@@ -104,10 +104,11 @@ def _succeed(
     if attempt is not None:
         attempt.state, attempt.decided_at = AttemptState.SUCCEEDED, now
     session.flush()
+    still_owed = owed(session, invoice)
     if invoice.status in VOID:
         # It came after all: the invoice stays void, and the day's report names the money until it is given back.
         log.warning("payment.without_debt", payment_id=payment.id, invoice_id=invoice.id)
-    elif owed(session, invoice) <= 0:
+    elif still_owed <= 0:
         mark_paid(session, context, location, invoice)
     else:
         # Somebody took less of a hold at Stripe's dashboard than was decided here.
@@ -115,7 +116,7 @@ def _succeed(
         end_recovery(session, invoice.id, FINISHED, now)
         tell_staff(session, location, [invoice.id], now)
     session.flush()
-    if owed(session, invoice) < 0:
+    if still_owed < 0:
         tell_surplus(session, location, invoice, payment.id, now)
     entry = recipes.charge_settled(payment.id, settled.gross, settled.fee, settled.application_fee)
     post(session, [Booking(entry, location.id, payment.business_date)], now)

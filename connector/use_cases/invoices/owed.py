@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from connector.billing.collecting.charges import Payment, ReturnedPayment, UndoneReturn
 from connector.billing.invoices import VOID, CreditNote, Invoice
-from connector.database.sums import sum_of
+from connector.database.sums import sum_where
 
 
 def owed(session: Session, invoice: Invoice) -> int:
@@ -26,10 +26,10 @@ def kept(session: Session, invoice: Invoice) -> int:
     """Cents that the practice has for an invoice: all payments of it, less what went back, with what came again."""
     payments = select(Payment.id).where(Payment.invoice_id == invoice.id)
     returns = select(ReturnedPayment.id).where(ReturnedPayment.payment_id.in_(payments))
-    paid = sum_of(session, Payment.amount_cents, Payment.invoice_id == invoice.id)
-    gone = sum_of(session, ReturnedPayment.amount_cents, ReturnedPayment.payment_id.in_(payments))
-    back = sum_of(session, UndoneReturn.amount_cents, UndoneReturn.returned_payment_id.in_(returns))
-    return paid - gone + back
+    paid = sum_where(Payment.amount_cents, Payment.invoice_id == invoice.id)
+    gone = sum_where(ReturnedPayment.amount_cents, ReturnedPayment.payment_id.in_(payments))
+    back = sum_where(UndoneReturn.amount_cents, UndoneReturn.returned_payment_id.in_(returns))
+    return session.scalars(select(paid - gone + back)).one()
 
 
 def credited(session: Session, invoice: Invoice) -> int:

@@ -111,7 +111,8 @@ def let_go(context: Context, hold_id: str) -> HoldStatus:
 def on_hold_news(context: Context, processor_id: str) -> bool:
     """Act on news of a payment object; False when it does not belong to a hold."""
     with context.database.read() as session:
-        hold = session.scalar(select(PaymentHold).where(PaymentHold.processor_id == processor_id))
+        query = select(PaymentHold.id, PaymentHold.status).where(PaymentHold.processor_id == processor_id)
+        hold = session.execute(query).first()
     if hold is None:
         return False
     if hold.status is not HoldStatus.CAPTURED:

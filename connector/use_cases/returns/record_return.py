@@ -77,6 +77,8 @@ def apply_return(context: Context, report: ReturnReport) -> bool:
     cannot be given back by us; reconciliation lists it.
     """
     with context.database.read() as session:
+        if not _is_news(session, report):
+            return False
         known = session.scalar(select(Payment.id).where(Payment.processor_charge_id == report.processor_charge_id))
         charge_id = session.scalar(select(Charge.id).where(Charge.processor_id == report.payment_object_id))
     if report.final and not known and charge_id:
@@ -108,17 +110,31 @@ def find_return(session: Session, processor_id: str) -> ReturnedPayment | None:
     return session.scalar(select(ReturnedPayment).where(ReturnedPayment.processor_id == processor_id))
 
 
-def _follow_request(session: Session, report: ReturnReport) -> bool:
-    """Bring our own request for the refund in line; tells whether that changed it."""
+def _is_news(session: Session, report: ReturnReport) -> bool:
+    """Whether the report may change anything: the sweep looks at each return for weeks, and it rarely has changed."""
+    recorded = find_return(session, report.processor_id) is not None
+    further = report.back is not None or report.state is ReturnState.LOST
+    return further or (report.final and not recorded) or _outdated_request(session, report) is not None
+
+
+def _outdated_request(session: Session, report: ReturnReport) -> RefundRequest | None:
+    """Our own request for the refund, if it does not yet say what the report does."""
     mine = RefundRequest.processor_id == report.processor_id
     if report.refund_id:
         mine |= RefundRequest.id == report.refund_id
     request = session.scalar(select(RefundRequest).where(mine))
-    state = _REQUEST_STATES.get(report.state)
-    if request is None or state is None or (request.state, request.processor_id) == (state, report.processor_id):
+    now = _REQUEST_STATES.get(report.state), report.processor_id
+    return request if request and now[0] and (request.state, request.processor_id) != now else None
+
+
+def _follow_request(session: Session, report: ReturnReport) -> bool:
+    """Bring our own request for the refund in line; tells whether that changed it."""
+    request = _outdated_request(session, report)
+    if request is None:
         return False
-    request.state, request.processor_id, request.failure = state, report.processor_id, report.failure_code
-    log.info("refund.followed", request_id=request.id, state=state.value)
+    request.state, request.failure = _REQUEST_STATES[report.state], report.failure_code
+    request.processor_id = report.processor_id
+    log.info("refund.followed", request_id=request.id, state=request.state.value)
     return True
 
 
