@@ -40,10 +40,11 @@ check: setup
 bench: setup
 	@$(BIN)/python -m tests.benchmarks
 
-# Seed after seed with heavy faults: `make soak MINUTES=60`. It may be stopped, and goes on where it was.
+# Seed after seed with heavy faults: `make soak MINUTES=60 DATABASE=postgresql`. It may be stopped, and goes on where it was.
 MINUTES ?= 60
+DATABASE ?= sqlite
 soak: setup
-	@$(BIN)/python -m connector.simulation.soak --minutes $(MINUTES)
+	@$(BIN)/python -m connector.simulation.soak --minutes $(MINUTES) --database $(DATABASE)
 
 # Only for whoever changes a dependency: writes exact versions and hashes for all platforms.
 lock: setup

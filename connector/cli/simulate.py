@@ -9,7 +9,7 @@ import click
 from connector.cli.counts import Count
 from connector.cli.output import console, json_option, print_json
 from connector.simulation.faults import LEVELS
-from connector.simulation.simulate import CALM_DAYS, FIRST_DAY, Outcome, Wanted, shortest
+from connector.simulation.simulate import CALM_DAYS, DATABASES, FIRST_DAY, Outcome, Wanted, shortest
 from connector.simulation.simulate import simulate as play
 from connector.simulation.surroundings import OFFICES
 
@@ -20,14 +20,15 @@ from connector.simulation.surroundings import OFFICES
 @click.option("--seed", default=1, show_default=True, type=Count(0), help="The same seed makes the same run.")
 @click.option("--faults", default="heavy", show_default=True, type=click.Choice(list(LEVELS)))
 @click.option("--pms", default="open_dental", show_default=True, type=click.Choice(list(OFFICES)))
+@click.option("--database", default="sqlite", show_default=True, type=click.Choice(DATABASES))
 @json_option
-def simulate(days: int, members: int, seed: int, faults: str, pms: str, as_json: bool) -> None:
+def simulate(days: int, members: int, seed: int, faults: str, pms: str, database: str, as_json: bool) -> None:
     """Run the real product on a moved clock against both sandboxes, and count broken promises.
 
     Ends with 0 when every promise was kept, and with 1 and the story of a payment when one was broken.
     """
     out = console(err=True)
-    wanted = Wanted(days, members, seed, faults, pms)
+    wanted = Wanted(days, members, seed, faults, pms, database)
 
     def tell(number: int) -> None:
         if out.is_terminal:
@@ -65,7 +66,7 @@ def _accuse(wanted: Wanted, outcome: Outcome) -> None:
     seen = short.wanted
     out.print(
         f"Seen again by: connector simulate --days {seen.days} --members {seen.members} --seed {seen.seed} "
-        f"--faults {seen.faults} --pms {seen.pms}",
+        f"--faults {seen.faults} --pms {seen.pms} --database {seen.database}",
         soft_wrap=True,
     )
     for violation, lines in short.stories.items():

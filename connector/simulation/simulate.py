@@ -26,6 +26,7 @@ from connector.simulation.auditor import UNSETTLED, Books, Claim, Verdict, Viola
 from connector.simulation.cast import cast
 from connector.simulation.faults import Dice, FaultKind
 from connector.simulation.life import PRICES, Life
+from connector.simulation.postgres_server import running_server
 from connector.simulation.stage import Stage
 from connector.simulation.story import story
 from connector.simulation.surroundings import surroundings
@@ -62,6 +63,9 @@ STORIES = 3
 """So many broken promises are told in full."""
 
 
+DATABASES = ("sqlite", "postgresql")
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What to simulate."""
@@ -71,6 +75,8 @@ class Wanted:
     seed: int
     faults: str = "heavy"
     pms: str = "open_dental"
+    database: str = "sqlite"
+    """Or `postgresql`: on a server of its own; or the address of an empty database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +131,8 @@ def simulate(wanted: Wanted, tell: Callable[[date], None] | None = None) -> Outc
         _seldom_collected(),
     ):
         dice = Dice(wanted.seed, wanted.faults, wanted.members)
-        with closing(Stage(Path(folder), surroundings(Path(folder), wanted.members, wanted.pms, dice), dice)) as stage:
+        around = surroundings(Path(folder), wanted.members, wanted.pms, dice)
+        with _database(wanted.database) as url, closing(Stage(Path(folder), around, dice, url)) as stage:
             play = _Play(stage, dice, wanted)
             for number in range(wanted.days + CALM_DAYS):
                 today = FIRST_DAY + timedelta(days=number)
@@ -165,6 +172,7 @@ class _Play:
         self._now = datetime.combine(FIRST_DAY, ROUNDS[0], zone(TIMEZONE))
         stage.set_time(self._now)
         location = _open_practice(stage)
+        self._location_id = location.id
         people = cast(wanted.members, sorted(PRICES), dice.of("cast"))
         self._life = Life(stage, location, dice, people)
         self._trouble = Trouble(stage, dice)
@@ -203,7 +211,8 @@ class _Play:
 
     def _unclear(self) -> bool:
         """Whether anything waits to be looked up."""
-        query = select(WriteBack.id).where(WriteBack.state.in_(UNSETTLED)).limit(1)
+        here = WriteBack.location_id == self._location_id
+        query = select(WriteBack.id).where(here, WriteBack.state.in_(UNSETTLED)).limit(1)
         with self._stage.database.read() as session:
             return session.execute(query).first() is not None
 
@@ -269,6 +278,16 @@ def _seldom_collected() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*usual)
+
+
+@contextmanager
+def _database(wanted: str) -> Iterator[str]:
+    """The address of an empty database; nothing for a file of the simulation's own."""
+    if wanted == "postgresql":
+        with running_server() as server:
+            yield server.new_database()
+    else:
+        yield "" if wanted == "sqlite" else wanted
 
 
 def _quick_folder() -> Path | None:

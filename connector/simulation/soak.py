@@ -18,7 +18,7 @@ from typing import Any
 
 import click
 
-from connector.simulation.simulate import Wanted, simulate
+from connector.simulation.simulate import DATABASES, Wanted, simulate
 
 SUMMED = (
     *("charges_succeeded", "write_backs_confirmed", "reversals_confirmed", "crashes", "faults_injected"),
@@ -31,9 +31,10 @@ SUMMED = (
 @click.option("--minutes", default=60.0, show_default=True, type=click.FloatRange(0.1))
 @click.option("--days", default=60, show_default=True, type=click.IntRange(1))
 @click.option("--members", default=200, show_default=True, type=click.IntRange(1))
+@click.option("--database", default="sqlite", show_default=True, type=click.Choice(DATABASES))
 @click.option("--workers", default=os.cpu_count() or 1, show_default=True, type=click.IntRange(1))
 @click.option("--results", default=Path("soak.jsonl"), show_default=True, type=click.Path(path_type=Path))
-def soak(minutes: float, days: int, members: int, workers: int, results: Path) -> None:
+def soak(minutes: float, days: int, members: int, database: str, workers: int, results: Path) -> None:
     """Simulate seeds with heavy faults until the time is over; ends with 1 when a promise was broken."""
     known = _read(results)
     seeds = count(max((line["seed"] for line in known), default=0) + 1)
@@ -45,7 +46,7 @@ def soak(minutes: float, days: int, members: int, workers: int, results: Path) -
     ):
         while running or time.monotonic() < over:
             while len(running) < workers and time.monotonic() < over:
-                running.add(pool.submit(_play, Wanted(days, members, next(seeds))))
+                running.add(pool.submit(_play, Wanted(days, members, next(seeds), database=database)))
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for finished in done:
                 line = finished.result()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
-import pysqlite3.dbapi2 as sqlite
 from sqlalchemy import event
 
 from connector import failpoints
@@ -26,6 +24,7 @@ from connector.rehearsal.rehearse import Nowhere
 from connector.settings import DaemonSettings
 from connector.simulation.faults import Dice, FaultKind
 from connector.simulation.in_process import InProcess
+from connector.simulation.kept import InFile, Kept, OnServer
 from connector.simulation.surroundings import Surroundings
 from connector.use_cases.context import Context, PmsConnections
 
@@ -50,6 +49,8 @@ class Stage:
     folder: Path
     around: Surroundings
     dice: Dice
+    database_url: str = ""
+    """Of an empty database; an SQLite file in the folder when it is left out."""
 
     def __post_init__(self) -> None:
         self.clock = MovableClock(datetime.fromisoformat("2026-01-01T00:00:00+00:00"))
@@ -63,22 +64,15 @@ class Stage:
         self._true = self.clock.now()
         self._pool = InTurn(1)
         self._jobs: list[Job] = declared(DaemonSettings(), Nowhere(), Nowhere())
+        self._kept: Kept = OnServer(self.database_url) if self.database_url else InFile(self.folder)
         # One object for all processes that follow each other: of the former ones it keeps compiled statements alone.
-        self.database = Database(f"sqlite:///{self._file.as_posix()}")
+        self.database = Database(self._kept.url)
         event.listen(self.database.writer, "after_cursor_execute", lambda *_: self._burn("statement"))
         self._open()
 
     def _open(self) -> None:
         prepare(self.database)
         self.context = self._installed("inst_first")
-
-    @property
-    def _file(self) -> Path:
-        return self.folder / "connector.sqlite3"
-
-    @property
-    def _backup(self) -> Path:
-        return self.folder / "backup.sqlite3"
 
     def _installed(self, name: str) -> Context:
         """An installation on the one database."""
@@ -92,15 +86,13 @@ class Stage:
 
     def save(self) -> None:
         """Make a backup of the database as it is now."""
-        with closing(sqlite.connect(self._file)) as live, closing(sqlite.connect(self._backup)) as kept:
-            live.backup(kept)
+        self.database.close()
+        self._kept.save()
 
     def set_back(self) -> None:
         """Put the backup in the place of the database, and start the product again."""
         self.close()
-        for leftover in ("-wal", "-shm"):
-            self._file.with_name(self._file.name + leftover).unlink(missing_ok=True)
-        shutil.copy(self._backup, self._file)
+        self._kept.put_back()
         self._open()
 
     def set_time(self, instant: datetime, wrong_by: timedelta = timedelta()) -> None:
