@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from itertools import count
 from multiprocessing import get_context
@@ -38,30 +40,45 @@ def soak(minutes: float, days: int, members: int, database: str, workers: int, r
     """Simulate seeds with heavy faults until the time is over; ends with 1 when a promise was broken."""
     known = _read(results)
     seeds = count(max((line["seed"] for line in known), default=0) + 1)
-    over = time.monotonic() + 60 * minutes
-    running: set[Future[dict[str, Any]]] = set()
-    with (
-        ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool,
-        results.open("a", encoding="utf-8") as file,
-    ):
-        while running or time.monotonic() < over:
-            while len(running) < workers and time.monotonic() < over:
-                running.add(pool.submit(_play, Wanted(days, members, next(seeds), database=database)))
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            for finished in done:
-                line = finished.result()
-                known.append(line)
+    click.echo(f"{days} days of {members} members on {database}, {workers} seeds at a time, for {minutes:g} minutes.")
+    wishes = (Wanted(days, members, seed, database=database) for seed in seeds)
+    try:
+        for line in _outcomes(wishes, workers, time.monotonic() + 60 * minutes):
+            known.append(line)
+            with results.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
-                file.flush()
-                _tell(line, known)
+            _tell(line, known)
+    except KeyboardInterrupt:
+        click.echo(f"Stopped with {len(known)} seeds in {results}; the same command goes on with the next.", err=True)
     broken = [line["seed"] for line in known if line["broken"]]
     if broken:
         click.echo(f"A promise was broken by the seeds {', '.join(map(str, broken))}.", err=True)
         sys.exit(1)
 
 
+def _outcomes(wishes: Iterator[Wanted], workers: int, over: float) -> Iterator[dict[str, Any]]:
+    """The outcome of each seed as it comes, until all that were begun before that time have ended."""
+    running: set[Future[dict[str, Any]]] = set()
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_be_patient) as pool:
+        while running or time.monotonic() < over:
+            while len(running) < workers and time.monotonic() < over:
+                running.add(pool.submit(_play, next(wishes)))
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for finished in done:
+                yield finished.result()
+
+
+def _be_patient() -> None:
+    """Ctrl-C in a terminal reaches all processes; one that has nothing to tidy up leaves it to the first of them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def _play(wanted: Wanted) -> dict[str, Any]:
-    outcome = simulate(wanted)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        outcome = simulate(wanted)
+    finally:
+        _be_patient()
     broken = [f"{found.kind}: {found.about}: {found.sentence}" for found in outcome.verdict.violations]
     return {**outcome.as_json(), "broken": broken}
 

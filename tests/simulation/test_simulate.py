@@ -57,8 +57,9 @@ def test_heavy_faults_break_no_promise(seed: int, pms: str) -> None:
 
 
 def test_heavy_faults_break_no_promise_on_postgresql(postgres: PostgresServer) -> None:
-    """Two transactions side by side, and connections that end within one: what SQLite forbids is nothing special."""
-    outcome = simulate(Wanted(days=5, members=20, seed=7, database=postgres.new_database()))
+    """Connections that end within a transaction, two installations, and a backup that is put back."""
+    outcome = simulate(Wanted(days=4, members=12, seed=2, database=postgres.new_database()))
 
     assert outcome.verdict.violations == []
     assert outcome.crashes > 0
+    assert outcome.injected[FaultKind.SET_BACK] > 0
