@@ -26,10 +26,10 @@ def method_page(
     Raises EdgeError, and DomainError while the location takes no payments.
     """
     with context.database.read() as session:
-        require_active(session.get_one(Location, session.get_one(Member, member_id).location_id))
-    customer_id = processor_customer(context, member_id)
-    with context.database.read() as session:
+        member = session.get_one(Member, member_id)
+        require_active(session.get_one(Location, member.location_id))
         methods = session.scalar(select(func.count()).where(PaymentMethod.member_id == member_id))
+    customer_id = member.processor_customer_id or processor_customer(context, member_id)
     return_url = f"{context.public_url}{THANK_YOU}" if context.public_url else None
     message = message[:MESSAGE_MAX] if message else None
     # A page lives for a day and takes one method, so a repeat is the same page until one of the two is over, or until

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from connector.billing.agreements.contracts import Contract
@@ -264,14 +264,18 @@ class _Run:
     ) -> None:
         now = self.context.clock.now()
         with self.context.database.unit_of_work() as session:
-            row = session.get_one(Message, message.id)
-            row.state, row.provider_id, row.failure = state, provider_id, failure and failure[:REASON_MAX]
-            row.attempts += 1
-            # From now on the time at which its fate was sealed.
-            row.not_before = now
-            row.sent_at = now if state is MessageState.SENT else None
-            if state is MessageState.SENT and row.kind is MessageKind.INVITATION:
-                contract = session.get_one(Contract, row.subject_id)
+            fate = {
+                "state": state,
+                "provider_id": provider_id,
+                "failure": failure and failure[:REASON_MAX],
+                "attempts": Message.attempts + 1,
+                # From now on the time at which its fate was sealed.
+                "not_before": now,
+                "sent_at": now if state is MessageState.SENT else None,
+            }
+            session.execute(update(Message).where(Message.id == message.id).values(**fate))
+            if state is MessageState.SENT and message.kind is MessageKind.INVITATION:
+                contract = session.get_one(Contract, message.subject_id)
                 contract.invited_at = contract.invited_at or now
 
 
