@@ -65,6 +65,11 @@ class Database:
         """The writing engine, for migrations."""
         return self._writer
 
+    @property
+    def reader(self) -> Engine:
+        """The reading engine; on PostgreSQL the same one."""
+        return self._reader
+
     @contextmanager
     def unit_of_work(self) -> Iterator[Session]:
         """One writing transaction: committed when the block ends, rolled back when it raises.

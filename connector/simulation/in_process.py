@@ -13,10 +13,13 @@ class InProcess(httpx.BaseTransport):
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self.carried = 0
+        """So many requests."""
         self.interrupt: Callable[[httpx.Request], None] = _go_on
         """Called with each request just before its first byte; to take long there is to stand still."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self.carried += 1
         self.interrupt(request)
         exchange = _Exchange(request.read())
         _run(self._app(_scope(request), exchange.receive, exchange.send))

@@ -124,6 +124,23 @@ class Outcome:
 def simulate(wanted: Wanted, tell: Callable[[date], None] | None = None) -> Outcome:
     """Play it. The same wish makes the same run, except for `wall_seconds`."""
     started = time.monotonic()
+    with played(wanted) as play:
+        for number in range(wanted.days + CALM_DAYS):
+            today = FIRST_DAY + timedelta(days=number)
+            if number == wanted.days:
+                play.calm()
+            play.day(today)
+            if tell:
+                tell(today)
+        verdict, stage = play.verdict(), play.stage
+        stories = {violation: story(stage, violation) for violation in verdict.violations[:STORIES]}
+        seconds = time.monotonic() - started
+        return Outcome(wanted, verdict, stage.crashes, stage.dice.injected, seconds, stories)
+
+
+@contextmanager
+def played(wanted: Wanted) -> Iterator[Play]:
+    """A practice on its first morning; its days are played one by one."""
     with (
         TemporaryDirectory(prefix="simulation-", dir=_quick_folder()) as folder,
         ids.seeded(wanted.seed),
@@ -133,18 +150,7 @@ def simulate(wanted: Wanted, tell: Callable[[date], None] | None = None) -> Outc
         dice = Dice(wanted.seed, wanted.faults, wanted.members)
         around = surroundings(Path(folder), wanted.members, wanted.pms, dice)
         with _database(wanted.database) as url, closing(Stage(Path(folder), around, dice, url)) as stage:
-            play = _Play(stage, dice, wanted)
-            for number in range(wanted.days + CALM_DAYS):
-                today = FIRST_DAY + timedelta(days=number)
-                if number == wanted.days:
-                    play.calm()
-                play.day(today)
-                if tell:
-                    tell(today)
-            verdict = play.verdict()
-            stories = {violation: story(stage, violation) for violation in verdict.violations[:STORIES]}
-            seconds = time.monotonic() - started
-            return Outcome(wanted, verdict, stage.crashes, dice.injected, seconds, stories)
+            yield Play(stage, dice, wanted)
 
 
 def shortest(wanted: Wanted, tell: Callable[[int], None] | None = None) -> Outcome:
@@ -163,11 +169,11 @@ def shortest(wanted: Wanted, tell: Callable[[int], None] | None = None) -> Outco
     return outcome or simulate(replace(wanted, days=broken))
 
 
-class _Play:
+class Play:
     """The course of the days."""
 
     def __init__(self, stage: Stage, dice: Dice, wanted: Wanted) -> None:
-        self._stage, self._dice = stage, dice
+        self.stage, self._dice = stage, dice
         self._rounds: Sequence[time_of_day] = ROUNDS
         self._now = datetime.combine(FIRST_DAY, ROUNDS[0], zone(TIMEZONE))
         stage.set_time(self._now)
@@ -189,36 +195,36 @@ class _Play:
         is_set_back = self._dice.falls(FaultKind.SET_BACK, 1)
         for at in self._rounds:
             self._now = datetime.combine(today, at, zone(TIMEZONE))
-            self._stage.set_time(self._now, self._trouble.clock_error(share))
+            self.stage.set_time(self._now, self._trouble.clock_error(share))
             self._trouble.before(self._now, share)
             if is_set_back and at == self._rounds[0]:
-                self._stage.save()
+                self.stage.save()
             if is_set_back and at == self._rounds[-1]:
-                self._stage.set_back()
+                self.stage.set_back()
                 self._dice.count(FaultKind.SET_BACK)
             self._life.see_to_the_seal()
             if not is_set_back:
                 if at == MORNING:
                     self._life.morning(today)
                 self._life.between(share, today)
-            self._stage.work()
+            self.stage.work()
             self._trouble.after()
             for minutes in FOLLOW_UPS:
                 if not self._unclear():
                     break
-                self._stage.set_time(self._now + timedelta(minutes=minutes))
-                self._stage.work()
+                self.stage.set_time(self._now + timedelta(minutes=minutes))
+                self.stage.work()
 
     def _unclear(self) -> bool:
         """Whether anything waits to be looked up."""
         here = WriteBack.location_id == self._location_id
         query = select(WriteBack.id).where(here, WriteBack.state.in_(UNSETTLED)).limit(1)
-        with self._stage.database.read() as session:
+        with self.stage.database.read() as session:
             return session.execute(query).first() is not None
 
     def verdict(self) -> Verdict:
-        stripe = self._stage.around.stripe
-        with self._stage.database.read() as session:
+        stripe = self.stage.around.stripe
+        with self.stage.database.read() as session:
             rows = session.scalars(select(WriteBack).order_by(WriteBack.reference))
             claims = [_claim(row) for row in rows]
             inbox = session.scalars(select(InboxEvent.id).where(InboxEvent.created >= self._now - EVENTS_KEPT)).all()
@@ -230,7 +236,7 @@ class _Play:
             frozenset(event["id"] for event in stripe.listed("events")),
             inbox,
             {one["id"]: one["metadata"].get("member_id", "") for one in stripe.listed("customers")},
-            self._stage.around.office.entries(),
+            self.stage.around.office.entries(),
             claims,
             self._now,
         )
@@ -239,9 +245,9 @@ class _Play:
                 by_bank = charge["payment_method_details"]["type"] == "au_becs_debit"
                 self._dice.count(FaultKind.BECS_RETURN if by_bank else FaultKind.DECLINE)
         verdict = judge(books, self._life.chronicle)
-        if calls := self._stage.calls_in_transactions:
+        if calls := self.stage.calls_in_transactions:
             verdict.accuse("transaction", "calls", f"{calls} outside calls were made within a unit of work.")
-        for fault in verify_ledger(self._stage.context).faults:
+        for fault in verify_ledger(self.stage.context).faults:
             verdict.accuse("book", "book", fault)
         return verdict
 

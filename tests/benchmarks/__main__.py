@@ -17,7 +17,7 @@ from connector.logs import configure
 from connector.settings import LogSettings
 from tests.benchmarks.measure import Figure, machine
 
-BENCHMARKS = ("write_back", "latency", "ingest", "billing", "daemon", "recovery", "day_report")
+BENCHMARKS = ("write_back", "latency", "ingest", "billing", "daemon", "recovery", "day_report", "simulation")
 
 
 def main() -> None:

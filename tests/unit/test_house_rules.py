@@ -75,7 +75,7 @@ POSIX_ONLY = {
 POSIX_MODULES = {"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios"}
 ADDS_CENTS_UP = {"connector/database/sums.py"}
 KILLS_ON_PURPOSE = {"connector/failpoints.py"}
-ASKS_WHICH_SYSTEM = {"connector/cli/account.py"}
+ASKS_WHICH_SYSTEM = {"connector/cli/account.py", "connector/simulation/postgres_server.py"}
 """Each system is asked in its own way, after a look at which one it is."""
 
 LOOKS_AWAY = {
