@@ -1,8 +1,8 @@
-"""The port to a practice-management system: seven calls that every adapter offers.
+"""The port to a practice-management system: eight calls that every adapter offers.
 
-Each call is bounded by the manifest's deadline and raises only the EdgeError classes of connector.errors:
-writes raise NotSent, OutcomeUnknown, Rejected, AccessDenied or Unsupported; reads raise NotSent, OutcomeUnknown
-(no clear answer), RateLimited, AccessDenied, Rejected or UnexpectedResponse.
+Each call is bounded by the manifest's deadline, `active_patients` by as many as there are patients, and raises only the
+EdgeError classes of connector.errors: writes raise NotSent, OutcomeUnknown, Rejected, AccessDenied or Unsupported;
+reads raise NotSent, OutcomeUnknown (no clear answer), RateLimited, AccessDenied, Rejected or UnexpectedResponse.
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ class PmsAdapter(Protocol):
 
     def get_patient(self, patient_id: str) -> PmsPatient | None:
         """One patient by the system's id; None when there is no such patient (any more)."""
+
+    def active_patients(self, patient_ids: Collection[str]) -> Collection[str]:
+        """Those of these patients who are there and active, so that their ledgers may be written to."""
 
     def find_entries(self, patient_ids: Collection[str], since: date) -> Sequence[PmsEntry]:
         """Every payment entry of these patients that was made on or after the local day `since`, perhaps with others.

@@ -254,6 +254,7 @@ def test_patients_are_found_and_got(adapter: PmsAdapter) -> None:
     assert ada
     assert (ada.date_of_birth, ada.phones) == (date(1988, 3, 9), ("0491570156",))
     assert adapter.get_patient("P9") is None
+    assert adapter.active_patients({"P7", "P9"}) == {"P7"}
 
 
 def test_the_probe_names_what_is_missing_and_creates_nothing(folder: Path, adapter: PmsAdapter) -> None:

@@ -54,6 +54,8 @@ class MoodyPms:
         self._clock = clock
         self.mood = mood
         self._entries: list[tuple[datetime, PmsEntry]] = []
+        self.asked_for: list[set[str]] = []
+        """The patients of each question who is active."""
 
     @property
     def manifest(self) -> Manifest:
@@ -123,6 +125,10 @@ class MoodyPms:
 
     def get_patient(self, patient_id: str) -> PmsPatient | None:
         return PmsPatient(patient_id, "Somebody", "Else")
+
+    def active_patients(self, patient_ids: Collection[str]) -> Collection[str]:
+        self.asked_for.append(set(patient_ids))
+        return patient_ids
 
     def read_day_sheet(self, business_date: date) -> DaySheet:
         return DaySheet(business_date, ())

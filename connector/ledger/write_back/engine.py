@@ -7,7 +7,7 @@ A row is claimed in a committed transaction before the first byte leaves, so a c
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from threading import Lock
@@ -187,24 +187,25 @@ class WriteBackEngine:
             else:
                 fresh.append(row)
         self._commit(there, tally)
+        fresh = self._with_recipients(fresh, tally)
 
         def send(row: WriteBack) -> None:
-            if tally.problem is None and self._is_accepted(row, tally):
+            if tally.problem is None:
                 self._send(row, look.ids_of(row), tally)
 
         list(self._mapper(send, fresh))
         return [row for row in fresh if row.state is S.ACCEPTED and not self._manifest.asynchronous]
 
-    def _is_accepted(self, row: WriteBack, tally: Tally) -> bool:
-        """Whether the patient can still be written to; if not, the row waits for a person.
+    def _with_recipients(self, rows: Sequence[WriteBack], tally: Tally) -> list[WriteBack]:
+        """The rows whose patients can still be written to, asked for all at once; the others wait for a person.
 
         What a person has posted is not asked again, and what is taken back goes where it stands.
         """
-        asked = row.leg is Leg.PAYMENT and row.reason != POSTED_BY_PERSON
-        if not asked or self._recipients.accept(recipient(row)):
-            return True
-        self._commit([outcome.misdirected(row)], tally)
-        return False
+        asked = [row for row in rows if row.leg is Leg.PAYMENT and row.reason != POSTED_BY_PERSON]
+        gone = self._recipients.gone(recipient(row) for row in asked)
+        misdirected = {row.id: outcome.misdirected(row) for row in asked if recipient(row) in gone}
+        self._commit(misdirected.values(), tally)
+        return [row for row in rows if row.id not in misdirected]
 
     def _confirm(self, rows: Sequence[WriteBack], look: Look, tally: Tally) -> None:
         """Judge what was just accepted. Being there proves it; not being there proves nothing before its time."""
@@ -293,7 +294,7 @@ class WriteBackEngine:
             row.pms_patient_id = original_went_to or row.pms_patient_id
         return [row for row, _ in rows]
 
-    def _commit(self, changes: Sequence[Change], tally: Tally) -> None:
+    def _commit(self, changes: Collection[Change], tally: Tally) -> None:
         """Keep the outcomes; one whose claim was lost meanwhile is dropped, because its taker decides."""
         if not changes:
             return

@@ -1,7 +1,8 @@
-"""Whether a patient can still be written to: since the link was made somebody may have archived or merged the file."""
+"""Whether patients can still be written to: since the link was made somebody may have archived or merged the file."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from connector.clock import Clock
@@ -12,21 +13,18 @@ KNOWN_FOR = timedelta(minutes=10)
 
 
 class Recipients:
-    """The patients of one practice system that were asked for lately. Safe to use from several threads."""
+    """The patients of one practice system that were asked for lately."""
 
     def __init__(self, adapter: PmsAdapter, clock: Clock) -> None:
         self._adapter = adapter
         self._clock = clock
         self._seen: dict[str, datetime] = {}
 
-    def accept(self, patient_id: str) -> bool:
-        """Whether the patient is there and active. Raises EdgeError when the practice system cannot be asked."""
+    def gone(self, patient_ids: Iterable[str]) -> set[str]:
+        """Which of them are not there or not active. Raises EdgeError when the practice system cannot be asked."""
         now = self._clock.now()
-        seen = self._seen.get(patient_id)
-        if seen is None or not seen <= now < seen + KNOWN_FOR:
-            patient = self._adapter.get_patient(patient_id)
-            if patient is None or not patient.active:
-                self._seen.pop(patient_id, None)
-                return False
-            self._seen[patient_id] = now
-        return True
+        self._seen = {one: seen for one, seen in self._seen.items() if seen <= now < seen + KNOWN_FOR}
+        unsure = set(patient_ids) - set(self._seen)
+        active = set(self._adapter.active_patients(unsure)) if unsure else set()
+        self._seen.update(dict.fromkeys(unsure & active, now))
+        return unsure - active

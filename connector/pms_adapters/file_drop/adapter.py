@@ -80,6 +80,10 @@ class FileDropAdapter:
         """The patient with that id in the practice's list."""
         return next((person for person in self._patients() if person.id == patient_id), None)
 
+    def active_patients(self, patient_ids: Collection[str]) -> Collection[str]:
+        """Those who are in the practice's list and active."""
+        return {person.id for person in self._patients() if person.active and person.id in patient_ids}
+
     def find_entries(self, patient_ids: Collection[str], since: date) -> Sequence[PmsEntry]:
         """All acknowledged entries.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import httpx
 
@@ -68,6 +68,18 @@ class OpenDentalClient:
             if rows is not None:
                 return rows
         raise UnexpectedResponse(f"Open Dental's {resource} kept changing while they were read: try again later.")
+
+    def pages_one_by_one(self, path: str, deadline: Callable[[], Deadline]) -> Iterator[list[Row]]:
+        """The pages of a list, each read when it is asked for. Rows that move meanwhile may be missed."""
+        resource, _, _ = path.partition("/")
+        offset = 0
+        while True:
+            place = {"Limit": self._page_rows, "Offset": offset}
+            page = as_rows(self._http.read(resource, path, place, deadline()), resource)
+            yield page
+            if len(page) < LEAST_PAGE_ROWS:
+                return
+            offset += len(page)
 
     def create(self, resource: str, body: Row, deadline: Deadline) -> object:
         """POST, sent once; gives the answer as it came."""

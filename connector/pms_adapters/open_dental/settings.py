@@ -37,6 +37,11 @@ class Mode(StrEnum):
         return 100 if self is Mode.REMOTE else 1000
 
     @property
+    def patients_per_page(self) -> int:
+        """So many patients are read one by one in about the time of one page of their list."""
+        return 2 if self is Mode.REMOTE else 16
+
+    @property
     def interval_seconds(self) -> float:
         """Least time between two requests of one key pair that has a paid permission."""
         return 1.0 if self is Mode.REMOTE else 0.0
