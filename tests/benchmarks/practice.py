@@ -25,6 +25,7 @@ from connector.ledger.write_back.models import Leg
 from connector.ledger.write_back.queue import Order, enqueue
 from connector.matching.models import PatientLink
 from connector.money import Money
+from connector.rehearsal.processor import RehearsedProcessor
 from connector.sandbox.demo.processes import Sandbox, running
 from connector.use_cases.context import Context, PmsConnections
 from connector.use_cases.practice.set_up_location import add_location
@@ -176,13 +177,14 @@ def table_insert(table: type[DeclarativeBase]) -> Insert:
 def practice(
     folder: Path, office_address: str = "http://127.0.0.1:1", processor: PaymentProcessor | None = None
 ) -> Iterator[Practice]:
-    """An empty practice in a new database, its clock at NOON. Without a processor it cannot charge."""
+    """An empty practice in a new database, its clock at NOON. Without a processor nothing is charged."""
     clock = MovableClock(NOON)
     database = Database(f"sqlite:///{(folder / 'connector.sqlite3').as_posix()}")
     connections = PmsConnections(clock)
     try:
         prepare(database)
-        context = Context(database, clock, cast("PaymentProcessor", processor), connections)
+        nobody = cast("PaymentProcessor", RehearsedProcessor(database, clock))
+        context = Context(database, clock, processor or nobody, connections)
         settings = {"base_url": f"{office_address}/api/v1", "mode": "service", **OFFICE_KEYS}
         add_location(
             context,
