@@ -7,7 +7,7 @@ A row is claimed in a committed transaction before the first byte leaves, so a c
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from threading import Lock
@@ -106,23 +106,32 @@ class WriteBackEngine:
         A caller that gives its own tally has what was done also when the run ends in an error.
         """
         tally = tally or Tally()
+        for _ in self.rounds(tally):
+            pass
+        return tally
+
+    def rounds(self, tally: Tally) -> Iterator[None]:
+        """The same with a pause after each round, in which other locations have their turn."""
         if not self._may_work():
-            return tally
+            return
         try:
-            self._recover(tally)
-            self._hand_over(tally)
-            self._settle_open(tally)
-            sent: list[WriteBack] = []
-            while tally.problem is None and (rows := self._due(S.QUEUED)):
-                # One look proves what the round before has sent and shows what is there before this one.
-                look = self._look([*sent, *rows])
-                self._confirm(sent, look, tally)
-                sent = self._send_round(rows, look, tally)
-            if sent:
-                self._confirm(sent, self._look(sent), tally)
+            yield from self._rounds(tally)
         except EdgeError as error:
             tally.stop(str(error))
-        return tally
+
+    def _rounds(self, tally: Tally) -> Iterator[None]:
+        self._recover(tally)
+        self._hand_over(tally)
+        self._settle_open(tally)
+        sent: list[WriteBack] = []
+        while tally.problem is None and (rows := self._due(S.QUEUED)) and self._may_work():
+            # One look proves what the round before has sent and shows what is there before this one.
+            look = self._look([*sent, *rows])
+            self._confirm(sent, look, tally)
+            sent = self._send_round(rows, look, tally)
+            yield
+        if sent:
+            self._confirm(sent, self._look(sent), tally)
 
     def _may_work(self) -> bool:
         """Whether the practice system is this installation's; else another one takes notice of whatever waits here."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from sqlalchemy import select
 
 from connector.billing.clinics import Location
@@ -19,22 +21,36 @@ WORK = (WriteBackState.QUEUED, WriteBackState.SENDING, WriteBackState.ACCEPTED, 
 def work_write_backs(context: Context, location_id: str | None = None, mapper: Mapper = map) -> dict[str, Tally]:
     """Send and settle what is due, at one location or all; returns what was done by the location's short name.
 
+    Locations take turns by rounds, so that thousands of payments of one do not hold up the three of another.
     A practice system that is away or badly configured, or whose adapter fails, holds up its own location only. While
     another process of this installation is at it, or another installation writes to a practice system, nothing is done.
     Raises DatabaseUnavailable.
     """
     tallies: dict[str, Tally] = {}
+    under_way: dict[str, Iterator[Location]] = {}
     with context.installation.sending() as alone:
-        for location in _with_work(context) if alone else ():
-            if location_id in (None, location.id):
-                tally = tallies[location.slug] = Tally()
-                with contained(location, tally.stop):
-                    require_current(context)
-                    _engine(context, location, mapper).run(tally)
-                if tally.rejected:
-                    with context.database.unit_of_work() as session:
-                        cancel_out(session, context.clock.now())
+        waiting = _with_work(context, location_id) if alone else []
+        while waiting or under_way:
+            for location in waiting:
+                tally = tallies.setdefault(location.slug, Tally())
+                if tally.problem is None and location.slug not in under_way:
+                    under_way[location.slug] = _turns(context, location, mapper, tally)
+            under_way = {slug: turns for slug, turns in under_way.items() if next(turns, None)}
+            # What falls due meanwhile has its turn as well, however long the others take.
+            waiting = _with_work(context, location_id) if under_way else []
     return tallies
+
+
+def _turns(context: Context, location: Location, mapper: Mapper, tally: Tally) -> Iterator[Location]:
+    """The work of one location, a round at a time."""
+    with contained(location, tally.stop):
+        require_current(context)
+        for _ in _engine(context, location, mapper).rounds(tally):
+            yield location
+            require_current(context)
+    if tally.rejected:
+        with context.database.unit_of_work() as session:
+            cancel_out(session, context.clock.now())
 
 
 def _engine(context: Context, location: Location, mapper: Mapper) -> WriteBackEngine:
@@ -50,11 +66,12 @@ def _engine(context: Context, location: Location, mapper: Mapper) -> WriteBackEn
     )
 
 
-def _with_work(context: Context) -> list[Location]:
-    """Locations that have anything due; a daemon at rest makes no call at all."""
+def _with_work(context: Context, location_id: str | None) -> list[Location]:
+    """Locations that have anything due, or that one if it has; a daemon at rest makes no call at all."""
     due = select(WriteBack.location_id).where(
         WriteBack.state.in_(WORK),
         (WriteBack.next_attempt_at <= context.clock.now()) | (WriteBack.state == WriteBackState.SENDING),
     )
     with context.database.read() as session:
-        return list(session.scalars(select(Location).where(Location.id.in_(due)).order_by(Location.slug)))
+        found = session.scalars(select(Location).where(Location.id.in_(due)).order_by(Location.slug)).all()
+    return [location for location in found if location_id in (None, location.id)]
