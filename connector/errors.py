@@ -40,6 +40,11 @@ class AccessDenied(EdgeError):
 class RateLimited(EdgeError):
     """A read was refused because of too many requests; try again after a pause."""
 
+    def __init__(self, sentence: str, retry_after: float = 0.0) -> None:
+        super().__init__(sentence)
+        self.retry_after = retry_after
+        """Seconds for which the other side wants to be left alone; 0 when it does not say."""
+
 
 class UnexpectedResponse(EdgeError):
     """A read was answered in a form that the adapter does not understand."""

@@ -14,6 +14,7 @@ from connector.cli.output import dollars, json_option, print_json, print_table, 
 from connector.ledger.write_back import queue
 from connector.ledger.write_back.models import WriteBack
 from connector.ledger.write_back.states import WAITING, WriteBackState
+from connector.use_cases.books.connection_troubles import connection_trouble, retry_connection
 from connector.use_cases.books.work_write_backs import work_write_backs
 from connector.use_cases.members.list_members import names_of
 
@@ -45,6 +46,7 @@ def list_all(slug: str, state: tuple[str, ...], limit: int, as_json: bool) -> No
         with context.database.read() as session:
             rows = queue.listed(session, location.id, states, limit)
         names = names_of(context, (row.member_id for row in rows))
+        trouble = connection_trouble(context, location)
     if as_json:
         print_json([{**_document(row), "member_id": row.member_id, "name": names[row.member_id]} for row in rows])
     else:
@@ -65,6 +67,8 @@ def list_all(slug: str, state: tuple[str, ...], limit: int, as_json: bool) -> No
         print_table(f"Write-backs of {slug}", columns, cells, right=(4,))
         if len(rows) == limit:
             click.echo(f"Only the first {limit} are shown: --limit shows more.")
+        if trouble:
+            click.echo(visible(trouble))
 
 
 @write_backs.command("show")
@@ -104,6 +108,21 @@ def work(slug: str | None, as_json: bool) -> None:
             click.echo(f"Problem: {visible(tally.problem)}", err=True)
     if any(tally.problem for tally in tallies.values()):
         sys.exit(1)
+
+
+@write_backs.command("retry")
+@click.option("--location", "slug", required=True, help="Short name of the location.")
+@json_option
+def retry(slug: str, as_json: bool) -> None:
+    """Try a practice system that is left alone because it kept failing with the next run, without waiting longer."""
+    with opened() as context:
+        waited = retry_connection(context, find_location(context, slug))
+    if as_json:
+        print_json({"location": slug, "retried": waited})
+    elif waited:
+        click.echo(f"The practice system of {slug} is tried with the next run.")
+    else:
+        click.echo(f"Nothing holds the practice system of {slug} up: it is asked with each run.")
 
 
 @write_backs.command("post")

@@ -8,7 +8,7 @@ from connector.billing.prices import discounts, platform_fees
 from connector.database import job_runs, seal
 from connector.database.base import Base
 from connector.ledger import journal
-from connector.ledger.write_back import connection_lease
+from connector.ledger.write_back import breaker, connection_lease
 from connector.ledger.write_back import models as write_back
 from connector.matching import models as matching
 from connector.messaging import models as messaging
@@ -21,6 +21,7 @@ __all__ = [
     "METADATA",
     "activity",
     "benefit_uses",
+    "breaker",
     "charges",
     "clinics",
     "connection_lease",

@@ -8,6 +8,7 @@ import pytest
 
 from connector.ledger.write_back import queue
 from connector.ledger.write_back.states import WriteBackState
+from connector.use_cases.books.connection_troubles import retry_connection
 from tests.support.practice import PAYMENTS_PATH, Practice
 
 S = WriteBackState
@@ -51,6 +52,7 @@ def test_while_the_practice_system_resets_connections_the_row_stays_queued(pract
     assert all(tally.problem and tally.sent == 0 for tally in tallies)
     assert (waiting.state, waiting.attempts, practice.pms_rows()) == (S.QUEUED, 0, [])
     practice.office.post("down", down=False)
+    practice.advance(minutes=1)
     practice.write()
     practice.assert_all_written()
 
@@ -136,6 +138,7 @@ def test_without_a_look_before_it_nothing_is_sent(practice: Practice, fault: dic
     assert tally.sent == 0
     assert (practice.states(), practice.pms_rows()) == ([S.QUEUED], [])
     practice.settle()
+    practice.settle()
     practice.assert_all_written()
 
 
@@ -153,6 +156,7 @@ def test_a_look_that_fails_proves_nothing(practice: Practice, fault: dict[str, o
     row = practice.write_back()
     assert (row.state, row.looks, row.attempts) == (S.UNKNOWN, 0, 1)
     practice.settle()
+    practice.settle()
     practice.assert_all_written()
 
 
@@ -161,7 +165,7 @@ def test_a_write_that_cannot_be_looked_up_for_long_is_held_and_found_when_posted
     practice.paid()
     practice.fault("reset_after")
     practice.write()
-    practice.fault("status_before", method="GET", count=None)
+    practice.fault("status_before", method="GET", status=500, count=None)
 
     for _ in range(12):
         practice.advance(hours=2)
@@ -210,7 +214,7 @@ def test_a_refused_payment_waits_for_a_person_and_can_be_posted_again(practice: 
 
 
 def test_a_wrong_key_stops_the_run_and_recovers_when_the_key_is_right_again(practice: Practice) -> None:
-    """The problem is named, no row is burnt."""
+    """The problem is named, no row is burnt, and a person may have it tried at once."""
     practice.paid()
     practice.office.post("options", key_enabled=False)
 
@@ -220,6 +224,7 @@ def test_a_wrong_key_stops_the_run_and_recovers_when_the_key_is_right_again(prac
     assert "401" in tally.problem
     assert (practice.write_back().state, practice.write_back().attempts) == (S.QUEUED, 0)
     practice.office.post("options", key_enabled=True)
+    assert retry_connection(practice.context, practice.location)
     practice.write()
     practice.assert_all_written()
 
@@ -238,7 +243,7 @@ def test_a_missing_permission_sends_the_row_back_to_the_queue(practice: Practice
     assert "permissions" in tally.problem
     assert (practice.states(), tally.sent, practice.pms_rows()) == ([S.QUEUED] * 3, 1, [])
     practice.office.post("options", permissions=everything)
-    practice.advance(minutes=2)
+    practice.advance(minutes=15)
     practice.write()
     practice.assert_all_written()
 

@@ -17,7 +17,7 @@ from connector.billing.members import Member
 from connector.clock import MovableClock
 from connector.database.engine import Database
 from connector.ledger.write_back import queue
-from connector.ledger.write_back.engine import WriteBackEngine
+from connector.ledger.write_back.engine import Tally, WriteBackEngine
 from connector.ledger.write_back.models import Leg, WriteBack
 from connector.ledger.write_back.queue import Order
 from connector.ledger.write_back.states import WriteBackState
@@ -41,17 +41,21 @@ class Desk:
         self.clock = MovableClock(START)
         self._moods = moods
         self.pms = MoodyPms(self.clock, self._mood)
-        self._add_rows()
+        self._add_location()
+        for reference, patient in zip(ROWS, PATIENTS, strict=True):
+            self.add(reference, patient)
 
     def _mood(self, choices: Sequence[Mood]) -> Mood:
         mood = next(self._moods, Mood.WELL)
         return mood if mood in choices else Mood.WELL
 
-    def work(self, seconds: int) -> None:
+    def work(self, seconds: int) -> Tally:
         """Let time pass and run the engine, whose process may be killed on the way."""
         self.clock.advance(timedelta(seconds=seconds))
+        tally = Tally()
         with suppress(KilledError):
-            WriteBackEngine(self.database, self.clock, "loc", SYDNEY, self.pms).run()
+            WriteBackEngine(self.database, self.clock, "loc", SYDNEY, self.pms).run(tally)
+        return tally
 
     def rows(self) -> list[WriteBack]:
         with self.database.read() as session:
@@ -71,7 +75,23 @@ class Desk:
         for reference in ROWS:
             assert len(self.pms.carriers(reference)) <= 1, f"{reference} was written twice."
 
-    def _add_rows(self) -> None:
+    def add(self, reference: str, patient: str) -> None:
+        """One more payment of somebody, who is linked to that patient."""
+        member = Member(
+            id=f"mem_{reference}",
+            location_id="loc",
+            external_id=reference,
+            given_name="Ada",
+            family_name="Ferris",
+            date_of_birth=None,
+            created_at=self.clock.now(),
+        )
+        with self.database.unit_of_work() as session:
+            session.add(member)
+            session.flush()
+            queue.enqueue(session, [(_order(reference, member.id), patient)], self.clock.now())
+
+    def _add_location(self) -> None:
         now = self.clock.now()
         with self.database.unit_of_work() as session:
             session.add(Clinic(id="cli", name="Leura Dental", created_at=now))
@@ -88,20 +108,6 @@ class Desk:
                 created_at=now,
             )
             session.add(location)
-            session.flush()
-            for number, (reference, patient) in enumerate(zip(ROWS, PATIENTS, strict=True)):
-                member = Member(
-                    id=f"mem_{number}",
-                    location_id="loc",
-                    external_id=f"{number}",
-                    given_name="Ada",
-                    family_name="Ferris",
-                    date_of_birth=None,
-                    created_at=now,
-                )
-                session.add(member)
-                session.flush()
-                queue.enqueue(session, [(_order(reference, member.id), patient)], now)
 
 
 def _order(reference: str, member_id: str) -> Order:

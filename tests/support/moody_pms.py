@@ -56,6 +56,8 @@ class MoodyPms:
         self._entries: list[tuple[datetime, PmsEntry]] = []
         self.asked_for: list[set[str]] = []
         """The patients of each question who is active."""
+        self.requests = 0
+        """Looks and writes so far."""
 
     @property
     def manifest(self) -> Manifest:
@@ -66,6 +68,7 @@ class MoodyPms:
         return [entry for _, entry in self._entries if reference in entry.references]
 
     def find_entries(self, patient_ids: Collection[str], since: date) -> Sequence[PmsEntry]:
+        self.requests += 1
         match self.mood(READS):
             case Mood.UNANSWERED:
                 raise OutcomeUnknown("No answer.")
@@ -79,6 +82,7 @@ class MoodyPms:
         ]
 
     def record_payment(self, command: PaymentCommand) -> Receipt:
+        self.requests += 1
         manifest = self.manifest
         mood = self.mood(list(Mood))
         latest = manifest.call_deadline + manifest.apply_delay

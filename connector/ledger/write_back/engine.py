@@ -21,8 +21,9 @@ from sqlalchemy.orm import Session
 from connector.clock import Clock
 from connector.database.engine import Database, DatabaseUnavailable
 from connector.database.installation import ALONE
-from connector.errors import AccessDenied, EdgeError, NotSent
+from connector.errors import AccessDenied, EdgeError, NotSent, RateLimited
 from connector.ledger.write_back import outcome
+from connector.ledger.write_back.breaker import Breaker, trouble_of
 from connector.ledger.write_back.connection_lease import hold
 from connector.ledger.write_back.look import Look, recipient
 from connector.ledger.write_back.models import Leg, WriteBack
@@ -99,6 +100,7 @@ class WriteBackEngine:
         self._lease = 2 * self._manifest.call_deadline + LEASE_MARGIN
         self._round = ROWS_PER_SLOT * self._manifest.concurrency
         self._send_within = LEASE_MARGIN.total_seconds()
+        self._breaker = Breaker(None)
 
     def run(self, tally: Tally | None = None) -> Tally:
         """Do all work that is due now. A practice system that is away ends the run early and changes no row.
@@ -112,12 +114,15 @@ class WriteBackEngine:
 
     def rounds(self, tally: Tally) -> Iterator[None]:
         """The same with a pause after each round, in which other locations have their turn."""
-        if not self._may_work():
+        if not (self._may_work() and self._may_ask(tally)):
             return
         try:
             yield from self._rounds(tally)
         except EdgeError as error:
+            self._breaker.failed(error)
             tally.stop(str(error))
+        with self._database.unit_of_work() as session:
+            self._breaker.keep(session, self._location_id, self._clock.now())
 
     def _rounds(self, tally: Tally) -> Iterator[None]:
         self._recover(tally)
@@ -129,6 +134,7 @@ class WriteBackEngine:
             look = self._look([*sent, *rows])
             self._confirm(sent, look, tally)
             sent = self._send_round(rows, look, tally)
+            self._breaker.trying = False
             yield
         if sent:
             self._confirm(sent, self._look(sent), tally)
@@ -137,6 +143,17 @@ class WriteBackEngine:
         """Whether the practice system is this installation's; else another one takes notice of whatever waits here."""
         with self._database.unit_of_work() as session:
             return hold(session, self._location_id, self._holder, self._clock.now())
+
+    def _may_ask(self, tally: Tally) -> bool:
+        """Whether the practice system may be asked anything now, or is left alone because it keeps failing."""
+        now = self._clock.now()
+        with self._database.read() as session:
+            trouble = trouble_of(session, self._location_id)
+        self._breaker = Breaker(trouble)
+        if trouble is None or not trouble.waits(now):
+            return True
+        tally.stop(trouble.sentence(now, self._zone))
+        return False
 
     def _recover(self, tally: Tally) -> None:
         """A claim whose lease has ended belongs to nobody: whether its request arrived is unknown."""
@@ -168,6 +185,9 @@ class WriteBackEngine:
             return
         try:
             self._prove(rows, tally)
+        except (NotSent, AccessDenied, RateLimited):
+            # The breaker decides when to ask again; no row is to blame, and none is given up for it.
+            raise
         except EdgeError as error:
             now = self._clock.now()
             self._commit([outcome.look_failed(row, error, now) for row in rows], tally)
@@ -233,7 +253,7 @@ class WriteBackEngine:
         try:
             self._request(row)
         except EdgeError as error:
-            if isinstance(error, (NotSent, AccessDenied)):
+            if self._breaker.write_failed(error):
                 tally.stop(str(error))
             change = outcome.refused(row, error, self._manifest, now)
         except DatabaseUnavailable:
@@ -244,6 +264,7 @@ class WriteBackEngine:
             reason = f"The adapter failed while sending ({type(error).__name__}): it may have happened."
             change = outcome.unclear(row, reason, self._manifest, now)
         else:
+            self._breaker.answered()
             change = outcome.answered(row, self._manifest, now)
         tally.count("sent")
         self._commit([change], tally)
@@ -283,7 +304,9 @@ class WriteBackEngine:
         )
 
     def _look(self, rows: Sequence[WriteBack]) -> Look:
-        return Look(self._database, self._adapter, self._zone, rows)
+        look = Look(self._database, self._adapter, self._zone, rows)
+        self._breaker.answered()
+        return look
 
     def _due(self, state: WriteBackState) -> list[WriteBack]:
         """Rows in that state whose time has come, oldest first. A reversal waits until its original is confirmed."""
@@ -294,7 +317,7 @@ class WriteBackEngine:
             .where(WriteBack.next_attempt_at <= self._clock.now())
             .where(WriteBack.reverses_id.is_(None) | (_ORIGINAL.c.state == S.CONFIRMED))
             .order_by(WriteBack.created_at, WriteBack.id)
-            .limit(self._round)
+            .limit(1 if self._breaker.trying else self._round)
         )
         with self._database.read() as session:
             rows = session.execute(query).all()
