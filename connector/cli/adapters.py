@@ -32,6 +32,7 @@ def list_all(as_json: bool) -> None:
                     "repeat_safety": m.repeat_safety.value,
                     "reversal_style": m.reversal_style.value,
                     "asynchronous": m.asynchronous,
+                    "calls_per_minute": m.calls_per_minute,
                     "settle_window_seconds": m.settle_window.total_seconds(),
                 }
                 for m in manifests

@@ -57,6 +57,8 @@ class Manifest:
     """How long after our deadline the system may still carry out a write."""
     visibility_delay: timedelta
     """How long a written entry may stay invisible to reads."""
+    calls_per_minute: int = 0
+    """Most requests that the system permits; the adapter's transport spaces them. 0: as many as it answers."""
     concurrency: int = 1
     """Writes that may be under way at once on one connection."""
     quality: dict[str, str] = field(default_factory=dict)

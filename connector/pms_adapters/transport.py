@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
 
 import httpx
-from tenacity import Retrying, retry_if_exception_type, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
 from connector.errors import AccessDenied, EdgeError, NotSent, OutcomeUnknown, RateLimited, Rejected, UnexpectedResponse
 from connector.failpoints import outside_call
+from connector.pms_adapters.pace import Deadline, Pace
 from connector.pms_adapters.watchdog import Watchdog
 
 CONNECT_SECONDS = 10.0
@@ -47,49 +48,12 @@ _NEVER_CONNECTED = (
 _WORTH_ANOTHER_READ = (NotSent, OutcomeUnknown, RateLimited)
 _REFUSED = frozenset({400, 404, 405, 410, 422})
 _TOO_BUSY = frozenset({429, 503})
+_BACK_OFF = wait_random_exponential(multiplier=0.2, max=2)
 _NO_CLEAR_ANSWER = frozenset({408, 425})
 
 
 class NotFound(Rejected):
     """The other side has no such row or resource (404)."""
-
-
-class Deadline:
-    """The moment until which one call of the port may last, in seconds from now."""
-
-    def __init__(self, seconds: float, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._monotonic = monotonic
-        self._end = monotonic() + seconds
-
-    def remaining(self) -> float:
-        """Seconds left; negative when it has passed."""
-        return self._end - self._monotonic()
-
-
-class Pace:
-    """Spaces requests evenly for systems that allow so many per second. Safe to use from several threads."""
-
-    def __init__(
-        self,
-        interval_seconds: float,
-        monotonic: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._interval = interval_seconds
-        self._monotonic = monotonic
-        self._sleep = sleep
-        self._lock = threading.Lock()
-        self._next = monotonic()
-
-    def wait(self, deadline: Deadline) -> None:
-        """Sleep until it is this caller's turn. Raises NotSent at once when that would be after the deadline."""
-        with self._lock:
-            now = self._monotonic()
-            turn = max(now, self._next)
-            if turn - now >= deadline.remaining():
-                raise NotSent("Nothing was sent, because earlier requests used up the rate limit: try again later.")
-            self._next = turn + self._interval
-        self._sleep(turn - now)
 
 
 def plain_refusal(body: str) -> bool:
@@ -120,7 +84,7 @@ class HttpTransport:
     ) -> None:
         self._system = system
         self._base_url = base_url.rstrip("/")
-        self._pace = pace
+        self._pace = pace or Pace(sleep=sleep)
         self._is_refusal = is_refusal
         self._max_body_bytes = max_body_bytes
         self._sleep = sleep
@@ -137,12 +101,16 @@ class HttpTransport:
         """GET a JSON value, with a few attempts inside the deadline. Raises what the port allows to reads."""
         attempts = Retrying(
             stop=lambda state: state.attempt_number >= READ_ATTEMPTS or state.upcoming_sleep >= deadline.remaining(),
-            wait=wait_random_exponential(multiplier=0.2, max=2),
+            wait=self._before_another_read,
             retry=retry_if_exception_type(_WORTH_ANOTHER_READ),
             sleep=self._sleep,
             reraise=True,
         )
         return attempts(self._read_once, resource, path, params, deadline)
+
+    def _before_another_read(self, state: RetryCallState) -> float:
+        """Seconds to wait: as long as the other side asks for, and never without a pause."""
+        return max(_BACK_OFF(state), self._pace.remaining())
 
     def write(self, method: str, resource: str, path: str, body: object, deadline: Deadline) -> object:
         """Send one JSON request, exactly once; None when the answer has no body.
@@ -192,8 +160,7 @@ class HttpTransport:
         content: bytes | None,
         deadline: Deadline,
     ) -> tuple[int, bytes]:
-        if self._pace:
-            self._pace.wait(deadline)
+        self._pace.wait(deadline)
         try:
             with outside_call(reads=method == "GET"):
                 # Asked last: a process that stood still until here may have lost its claim meanwhile.
@@ -234,6 +201,8 @@ class HttpTransport:
             finally:
                 response.close()
             watch.check()
+            if response.status_code in _TOO_BUSY:
+                self._pace.hold_off(_asked_pause(response.headers))
             return response.status_code, body
 
     def _body(self, response: httpx.Response) -> bytes:
@@ -262,7 +231,8 @@ class HttpTransport:
         if status in (401, 403):
             return AccessDenied(f"{said}: check the keys and permissions.")
         if status in _TOO_BUSY:
-            return RateLimited(f"{said}: there were too many requests. Try again after a pause.")
+            text = f"{said}: there were too many requests. Try again after a pause."
+            return RateLimited(text, self._pace.remaining())
         if status >= 500 or status in _NO_CLEAR_ANSWER or (status == 400 and not self._is_refusal(_text(body))):
             return OutcomeUnknown(f"{said}, which is no clear answer: try again later.")
         if status < 400:
@@ -277,6 +247,17 @@ def decode_json(body: bytes) -> object:
     except (RecursionError, ArithmeticError):
         raise ValueError("The JSON is nested too deeply, or has a number that nobody can mean.") from None
     return value
+
+
+def _asked_pause(headers: Mapping[str, str]) -> float:
+    """Seconds for which the other side wants no request, by its own clock; 0 when it does not say."""
+    asked = headers.get("retry-after", "").strip()
+    if asked.isascii() and asked.isdigit():
+        return float(asked)
+    try:
+        return (parsedate_to_datetime(asked) - parsedate_to_datetime(headers.get("date", ""))).total_seconds()
+    except (TypeError, ValueError):
+        return 0.0
 
 
 def _no_constant(name: str) -> object:

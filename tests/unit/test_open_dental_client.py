@@ -11,7 +11,7 @@ from connector.pms_adapters.manifest import RepeatSafety
 from connector.pms_adapters.open_dental.client import WALK_ATTEMPTS, OpenDentalClient, names_a_refusal
 from connector.pms_adapters.open_dental.manifest import MANIFEST, manifest_for
 from connector.pms_adapters.open_dental.settings import Mode, OpenDentalSettings, Reversals
-from connector.pms_adapters.transport import Deadline
+from connector.pms_adapters.pace import Deadline
 
 BASE = "http://server:30223/api/v1"
 SETTINGS = {"base_url": BASE, "developer_key": "vendor-key", "customer_key": "office-key"}

@@ -25,7 +25,8 @@ from connector.errors import (
     Rejected,
     UnexpectedResponse,
 )
-from connector.pms_adapters.transport import READ_ATTEMPTS, Deadline, HttpTransport, NotFound, Pace, decode_json
+from connector.pms_adapters.pace import Deadline
+from connector.pms_adapters.transport import READ_ATTEMPTS, HttpTransport, NotFound, decode_json
 
 SECRET = "key-93-hidden"
 NAME = "Wilhelmina"
@@ -350,23 +351,6 @@ def test_errors_and_logs_name_no_id_no_person_and_no_key(status: int, caplog: py
             assert "payments" in str(caught.value)
             assert not any(word in str(caught.value) for word in (NAME, "77031", SECRET))
     assert not any(word in caplog.text for word in (NAME, "77031", SECRET))
-
-
-def test_a_pace_spaces_calls_and_refuses_to_wait_beyond_the_deadline() -> None:
-    """Turns are one interval apart; who would come too late is told at once and takes no turn."""
-    now, slept = [100.0], list[float]()
-    pace = Pace(1.0, lambda: now[0], slept.append)
-    long, short = Deadline(10, lambda: now[0]), Deadline(1.5, lambda: now[0])
-
-    pace.wait(long)
-    pace.wait(long)
-    with pytest.raises(NotSent):
-        pace.wait(short)
-    pace.wait(long)
-    now[0] += 5
-    pace.wait(long)
-
-    assert slept == [0.0, 1.0, 2.0, 0.0]
 
 
 def test_json_is_read_with_and_without_a_byte_order_mark() -> None:

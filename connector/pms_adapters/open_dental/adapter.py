@@ -27,6 +27,7 @@ from connector.pms_adapters.open_dental.manifest import MANIFEST, manifest_for
 from connector.pms_adapters.open_dental.mapping import Payment
 from connector.pms_adapters.open_dental.probe import examine, payment_types
 from connector.pms_adapters.open_dental.settings import OpenDentalSettings, Reversals
+from connector.pms_adapters.pace import Deadline
 from connector.pms_adapters.port import ConnectionContext
 from connector.pms_adapters.records import (
     DaySheet,
@@ -39,7 +40,7 @@ from connector.pms_adapters.records import (
     ReversalCommand,
 )
 from connector.pms_adapters.registry import check_settings
-from connector.pms_adapters.transport import Deadline, NotFound
+from connector.pms_adapters.transport import NotFound
 
 FEW_PATIENTS = 2
 """Up to here one list per patient is read; beyond, the office's list is the shorter way."""

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 import httpx
 
 from connector.errors import UnexpectedResponse
+from connector.pms_adapters.open_dental.manifest import manifest_for
 from connector.pms_adapters.open_dental.settings import Mode, OpenDentalSettings
-from connector.pms_adapters.transport import Deadline, HttpTransport, Pace, plain_refusal
+from connector.pms_adapters.pace import Deadline, Pace
+from connector.pms_adapters.transport import HttpTransport, plain_refusal
 
 Row = Mapping[str, object]
 
@@ -34,7 +36,6 @@ class OpenDentalClient:
         network: httpx.BaseTransport | None = None,
     ) -> None:
         self._page_rows = settings.mode.page_rows
-        interval = settings.mode.interval_seconds
         self._http = HttpTransport(
             "Open Dental",
             settings.base_url,
@@ -43,7 +44,7 @@ class OpenDentalClient:
                 # Demanded on every request, also on those without a body.
                 "Content-Type": "application/json",
             },
-            pace=Pace(interval, sleep=sleep) if interval else None,
+            pace=Pace(manifest_for(settings).calls_per_minute, sleep=sleep),
             is_refusal=names_a_refusal if settings.mode is Mode.REMOTE else plain_refusal,
             sleep=sleep,
             network=network,

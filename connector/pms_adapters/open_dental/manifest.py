@@ -30,6 +30,8 @@ MANIFEST = Manifest(
     # A request that the relay gave up on may still be carried out in the office for as long again.
     apply_delay=timedelta(seconds=60),
     visibility_delay=timedelta(seconds=5),
+    # The relay allows one request a second of a key with a paid permission, and writing needs one.
+    calls_per_minute=60,
     concurrency=1,
     quality={
         "probe": "done",
@@ -53,4 +55,4 @@ def manifest_for(settings: OpenDentalSettings) -> Manifest:
     declared = replace(MANIFEST, reversal_style=_STYLES[settings.reversals])
     if settings.mode is Mode.REMOTE:
         return declared
-    return replace(declared, call_deadline=timedelta(seconds=30), concurrency=8)
+    return replace(declared, call_deadline=timedelta(seconds=30), calls_per_minute=0, concurrency=8)

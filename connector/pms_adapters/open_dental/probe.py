@@ -8,8 +8,8 @@ from connector.errors import AccessDenied, EdgeError, NotSent, OutcomeUnknown
 from connector.pms_adapters.open_dental import mapping
 from connector.pms_adapters.open_dental.client import OpenDentalClient
 from connector.pms_adapters.open_dental.settings import OpenDentalSettings, Reversals
+from connector.pms_adapters.pace import Deadline
 from connector.pms_adapters.records import ProbeReport
-from connector.pms_adapters.transport import Deadline
 
 PAYMENT_TYPES = "10"
 """The definition category of payment types."""

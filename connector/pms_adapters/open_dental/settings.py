@@ -41,11 +41,6 @@ class Mode(StrEnum):
         """So many patients are read one by one in about the time of one page of their list."""
         return 2 if self is Mode.REMOTE else 16
 
-    @property
-    def interval_seconds(self) -> float:
-        """Least time between two requests of one key pair that has a paid permission."""
-        return 1.0 if self is Mode.REMOTE else 0.0
-
 
 class Reversals(StrEnum):
     """Which request takes a payment back."""
