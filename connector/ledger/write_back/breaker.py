@@ -93,11 +93,16 @@ class Breaker:
         with self._lock:
             self._failure = self._failure or error
 
+    @property
+    def has_news(self) -> bool:
+        """Whether the run has shown anything to be kept: a failure, or an answer after failures."""
+        return self._failure is not None or (self._trouble is not None and self._answered)
+
     def keep(self, session: Session, location_id: str, now: datetime) -> None:
-        """Write down what the run has shown; nothing when all is as well as before, or nothing was asked."""
-        trouble = session.get(ConnectionTrouble, location_id) if self._trouble or self._failure else None
+        """Write down what the run has shown."""
+        trouble = trouble_of(session, location_id)
         if self._failure is None:
-            if trouble and self._answered:
+            if trouble:
                 session.delete(trouble)
             return
         if trouble is None:

@@ -121,8 +121,9 @@ class WriteBackEngine:
         except EdgeError as error:
             self._breaker.failed(error)
             tally.stop(str(error))
-        with self._database.unit_of_work() as session:
-            self._breaker.keep(session, self._location_id, self._clock.now())
+        if self._breaker.has_news:
+            with self._database.unit_of_work() as session:
+                self._breaker.keep(session, self._location_id, self._clock.now())
 
     def _rounds(self, tally: Tally) -> Iterator[None]:
         self._recover(tally)
