@@ -16,7 +16,6 @@ from zoneinfo import ZoneInfo
 
 import structlog
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from connector.clock import Clock
 from connector.database.engine import Database, DatabaseUnavailable
@@ -28,7 +27,7 @@ from connector.ledger.write_back.connection_lease import hold
 from connector.ledger.write_back.look import Look, recipient
 from connector.ledger.write_back.models import Leg, WriteBack
 from connector.ledger.write_back.outcome import Change
-from connector.ledger.write_back.queue import POSTED_BY_PERSON, amend, step
+from connector.ledger.write_back.queue import POSTED_BY_PERSON, keep, step
 from connector.ledger.write_back.recipients import Recipients
 from connector.ledger.write_back.states import WriteBackState
 from connector.pms_adapters.port import PmsAdapter
@@ -333,16 +332,9 @@ class WriteBackEngine:
             return
         now = self._clock.now()
         with self._database.unit_of_work() as session:
-            kept = [change for change in changes if self._apply(session, change, now)]
-        for change in kept:
+            moved = keep(session, changes, now)
+        for change in moved:
             if change.after is not None:
                 change.row.state = change.after
                 tally.count(change.after.value)
                 log.info("write_back.step", write_back_id=change.row.id, state=change.after.value)
-
-    def _apply(self, session: Session, change: Change, now: Any) -> bool:
-        row = change.row
-        if change.after is not None:
-            return step(session, row, change.after, now, reason=change.reason, **change.columns)
-        amend(session, row, change.columns)
-        return False

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, cast
 
-from sqlalchemy import Table, bindparam, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from connector import ids
 from connector.errors import DomainError
 from connector.ledger.write_back.models import Leg, WriteBack, WriteBackStep
+from connector.ledger.write_back.outcome import Change
 from connector.ledger.write_back.states import ABSENT, STEPS, WAITING, WriteBackState, check_step
 from connector.money import Money
 
@@ -122,18 +123,34 @@ def step(
     The state and the fence that were read must still be there, so an outcome of a lost lease changes nothing.
     """
     check_step(row.state, after)
-    values = {"state": after, "reason": reason, **changes}
-    if not amend(session, row, values):
+    connection = session.connection()
+    if not _amend(connection, row, {"state": after, "reason": reason, **changes}):
         return False
-    session.execute(_REMEMBER, [history(row.id, row.state, after, now, actor, reason)])
+    connection.execute(_REMEMBER, history(row.id, row.state, after, now, actor, reason))
     return True
 
 
-def amend(session: Session, row: WriteBack, values: dict[str, Any]) -> bool:
+def keep(session: Session, changes: Iterable[Change], now: datetime) -> list[Change]:
+    """Make those changes whose rows are still as they were read; returns those that moved a row to another state."""
+    connection = session.connection()
+    moved = []
+    for change in changes:
+        row, after = change.row, change.after
+        if after is None:
+            _amend(connection, row, change.columns)
+            continue
+        check_step(row.state, after)
+        if _amend(connection, row, {"state": after, "reason": change.reason, **change.columns}):
+            moved.append(change)
+    if steps := [history(one.row.id, one.row.state, one.after, now, reason=one.reason) for one in moved if one.after]:
+        connection.execute(_REMEMBER, steps)
+    return moved
+
+
+def _amend(connection: Connection, row: WriteBack, values: dict[str, Any]) -> bool:
     """Set columns of a row that is still as it was read; tells whether it was."""
     as_read = {"read_id": row.id, "read_state": row.state, "read_fence": row.fence}
-    changed: int = session.execute(_AMEND, {**as_read, **values}).rowcount  # type: ignore[attr-defined]
-    return changed == 1
+    return connection.execute(_AMEND, {**as_read, **values}).rowcount == 1
 
 
 def assign_patient(session: Session, member_id: str, patient_id: str | None, now: datetime, actor: str) -> int:
