@@ -1,4 +1,4 @@
-"""Who may write to a practice system: one installation at a time, for a term that it renews with each claim.
+"""Who may write to a practice system: one installation at a time, for a term that it renews as it goes.
 
 No practice system checks a lease, so it cannot stop a process that stood still and wakes up. Therefore whoever takes
 over may look, and may send again only what it has claimed itself: what another had claimed and never finished is a
@@ -29,7 +29,7 @@ class ConnectionLease(Base):
     until: Mapped[datetime]
 
 
-# Built once and on the table itself, because each claim renews the lease: the mapper would triple what that costs.
+# Built once and on the table itself: the mapper would triple what a renewal costs.
 _LEASES = cast("Table", ConnectionLease.__table__)
 _RENEW = update(_LEASES).where(
     _LEASES.c.location_id == bindparam("of_location"),

@@ -9,13 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Lock
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from connector.clock import Clock
 from connector.database.engine import Database, DatabaseUnavailable
@@ -23,7 +24,7 @@ from connector.database.installation import ALONE
 from connector.errors import AccessDenied, EdgeError, NotSent, RateLimited
 from connector.ledger.write_back import outcome
 from connector.ledger.write_back.breaker import Breaker, trouble_of
-from connector.ledger.write_back.connection_lease import hold
+from connector.ledger.write_back.connection_lease import TERM, hold
 from connector.ledger.write_back.look import Look, recipient
 from connector.ledger.write_back.models import Leg, WriteBack
 from connector.ledger.write_back.outcome import Change
@@ -100,6 +101,8 @@ class WriteBackEngine:
         self._round = ROWS_PER_SLOT * self._manifest.concurrency
         self._send_within = LEASE_MARGIN.total_seconds()
         self._breaker = Breaker(None)
+        self._held_at: datetime | None = None
+        """When the lease of the connection was last renewed."""
 
     def run(self, tally: Tally | None = None) -> Tally:
         """Do all work that is due now. A practice system that is away ends the run early and changes no row.
@@ -142,7 +145,17 @@ class WriteBackEngine:
     def _may_work(self) -> bool:
         """Whether the practice system is this installation's; else another one takes notice of whatever waits here."""
         with self._database.unit_of_work() as session:
-            return hold(session, self._location_id, self._holder, self._clock.now())
+            return self._renew(session, self._clock.now())
+
+    def _renew(self, session: Session, now: datetime) -> bool:
+        held = hold(session, self._location_id, self._holder, now)
+        self._held_at = now if held else None
+        return held
+
+    def _holds(self, session: Session, now: datetime) -> bool:
+        """Whether the lease is ours for long enough: nobody can have taken it in the first half of its term."""
+        lately = self._held_at is not None and timedelta(0) <= now - self._held_at < TERM / 2
+        return lately or self._renew(session, now)
 
     def _may_ask(self, tally: Tally) -> bool:
         """Whether the practice system may be asked anything now, or is left alone because it keeps failing."""
@@ -285,7 +298,7 @@ class WriteBackEngine:
             "failed_looks": 0,
         }
         with self._database.unit_of_work() as session:
-            won = hold(session, self._location_id, self._holder, now) and step(session, row, S.SENDING, now, **claim)
+            won = self._holds(session, now) and step(session, row, S.SENDING, now, **claim)
         if won:
             row.state = S.SENDING
             for name, value in claim.items():
