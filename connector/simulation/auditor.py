@@ -6,7 +6,6 @@ their states. What really happened it takes from the chronicle of the simulation
 
 from __future__ import annotations
 
-from calendar import monthrange
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,13 +13,12 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from connector.sandbox.evidence import MARK, Direction, direction, given_back, is_taken, mark_of
+from connector.simulation.agreed import Due
 from connector.simulation.chronicle import Chronicle
 from connector.simulation.office import Entry
 
 UNSETTLED = frozenset({"sending", "accepted", "unknown"})
 NOT_IN_PMS = frozenset({"unlinked", "ready", "queued", "sending", "accepted", "unknown", "rejected", "held"})
-CLOCKS_DIFFER = timedelta(days=1)
-"""Our clock may be wrong by so much when it decides that something is due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +34,21 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class Demand:
+    """An invoice as the product shows it."""
+
+    id: str
+    agreement_id: str
+    day: date
+    """On which it is due."""
+    cents: int
+    settled: bool
+    """It counts as paid."""
+    void: bool
+    """Nothing of it is owed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Books:
     """All that the judge looks at."""
 
@@ -48,10 +61,9 @@ class Books:
     """Ids of Stripe's own events."""
     inbox: Sequence[str]
     """Ids of the events that the product has taken in."""
-    customers: Mapping[str, str]
-    """Member of each Stripe customer."""
     entries: Sequence[Entry]
     claims: Sequence[Claim]
+    demands: Sequence[Demand]
     now: datetime
     """In the practice's zone."""
 
@@ -96,9 +108,11 @@ def judge(books: Books, chronicle: Chronicle) -> Verdict:
     rows = list(_our_rows(books.entries, chronicle))
     verdict.written_cents = sum(row.cents for row in rows)
     _find_duplicates(rows, verdict)
-    _compare_money({**taken, **returned}, rows, books.claims, chronicle, verdict)
+    expected = _with_what_was_noted(taken, returned, chronicle)
+    _compare_money(expected, rows, books.claims, chronicle, verdict)
     _find_strangers(rows, books.claims, chronicle, verdict)
-    _find_double_charges(books, chronicle, verdict)
+    _find_wrong_demands(books, chronicle, verdict)
+    _find_wrong_charges(books, chronicle, verdict)
     _find_double_refunds(books, chronicle, verdict)
     _find_repeats(books, verdict)
     _find_unresolved(books, verdict)
@@ -147,18 +161,50 @@ def _find_strangers(rows: Sequence[Entry], claims: Sequence[Claim], chronicle: C
             verdict.accuse("wrong_patient", row.reference, f"The entry {row.number} stands with another patient.")
 
 
-def _find_double_charges(books: Books, chronicle: Chronicle, verdict: Verdict) -> None:
-    """No invoice is paid twice, and nobody more often than something was due."""
+def _find_wrong_demands(books: Books, chronicle: Chronicle, verdict: Verdict) -> None:
+    """Each due amount is invoiced once, to the cent and for its day, and nothing else is."""
+    asked: dict[str, Counter[Due]] = defaultdict(Counter)
+    for demand in books.demands:
+        asked[demand.agreement_id][Due(demand.day, demand.cents)] += 1
+    for agreement_id in asked.keys() | chronicle.agreed.keys():
+        agreed, found = chronicle.agreed.get(agreement_id), asked[agreement_id]
+        wanted = Counter(agreed.dues(books.now.date()) if agreed else ())
+        for due in sorted((wanted - found).elements()):
+            verdict.accuse(
+                "not_asked", agreement_id, f"{due.cents} cents fell due on {due.day}, and are on no invoice."
+            )
+        for due in sorted((found - wanted).elements()):
+            verdict.accuse("not_due", agreement_id, f"{due.cents} cents were invoiced for {due.day}, and were not due.")
+
+
+def _find_wrong_charges(books: Books, chronicle: Chronicle, verdict: Verdict) -> None:
+    """What was taken for an invoice and kept is what it asks for, and what counts as paid was taken."""
+    taken, kept = Counter[str](), Counter[str]()
+    # Stripe is told of a hold before there is an invoice for it.
+    of_hold = {demand.agreement_id: demand.id for demand in books.demands}
     back = given_back(books.refunds, books.disputes)
-    kept = [charge for charge in books.charges if is_taken(charge) and back[charge["id"]] < charge["amount_captured"]]
-    for invoice, count in Counter(charge["metadata"]["invoice_id"] for charge in kept).items():
-        if count > 1:
-            verdict.accuse("double_charge", invoice, f"The invoice was charged {count} times.")
-    for customer, count in Counter(charge["customer"] for charge in kept).items():
-        member_id = books.customers[customer]
-        due = dues(chronicle, member_id, books.now.date() + CLOCKS_DIFFER)
-        if count > due:
-            verdict.accuse("double_charge", member_id, f"The member was charged {count} times for {due} dues.")
+    won = {dispute["charge"] for dispute in books.disputes if dispute["status"] == "won"}
+    surplus = set()
+    for charge in filter(is_taken, books.charges):
+        named = charge["metadata"]["invoice_id"]
+        invoice = of_hold.get(named, named)
+        taken[invoice] += charge["amount_captured"]
+        kept[invoice] += charge["amount_captured"] - back[charge["id"]]
+        if charge["id"] in won:
+            surplus.add(invoice)
+    for noted in chronicle.by_hand:
+        taken[noted.invoice_id] += max(0, noted.cents)
+        kept[noted.invoice_id] += noted.cents
+    demands = {demand.id: demand for demand in books.demands}
+    for invoice, cents in kept.items():
+        asked = demands[invoice].cents if invoice in demands and not demands[invoice].void else 0
+        # Who wins a dispute after the payer has paid in another way has more than was asked for, and is told so.
+        if cents > asked and invoice not in surplus:
+            verdict.accuse("double_charge", invoice, f"{cents} cents were taken for an invoice over {asked}.")
+    for demand in books.demands:
+        if demand.settled and taken[demand.id] < demand.cents and demand.id not in chronicle.given_up:
+            sentence = f"It counts as paid, and {taken[demand.id]} of {demand.cents} cents were taken."
+            verdict.accuse("not_taken", demand.id, sentence)
 
 
 def _find_double_refunds(books: Books, chronicle: Chronicle, verdict: Verdict) -> None:
@@ -189,29 +235,6 @@ def _find_unresolved(books: Books, verdict: Verdict) -> None:
             verdict.accuse("unresolved", claim.reference, f"It has been {claim.state} for more than a day.")
 
 
-def dues(chronicle: Chronicle, member_id: str, until: date) -> int:
-    """How many amounts had become due to the member by that day, counted in the plainest way."""
-    joined = chronicle.joined.get(member_id)
-    if joined is None:
-        return 0
-    last = min(until, chronicle.left.get(member_id, until))
-    instalments = sum(day <= until for day in chronicle.instalments.get(member_id, ()))
-    return instalments + sum(1 for _ in _periods(joined, chronicle.people[member_id].frequency.value, last))
-
-
-def _periods(first: date, frequency: str, last: date) -> Iterator[date]:
-    number, day = 0, first
-    while day <= last:
-        yield day
-        number += 1
-        if frequency in ("weekly", "fortnightly"):
-            day = first + timedelta(days=number * (7 if frequency == "weekly" else 14))
-        else:
-            months = first.month - 1 + number * (12 if frequency == "annually" else 1)
-            year, month = first.year + months // 12, months % 12 + 1
-            day = date(year, month, min(first.day, monthrange(year, month)[1]))
-
-
 def _our_rows(entries: Iterable[Entry], chronicle: Chronicle) -> Iterator[Entry]:
     """Entries with our mark, and those whose mark staff have overwritten."""
     for entry in entries:
@@ -221,18 +244,27 @@ def _our_rows(entries: Iterable[Entry], chronicle: Chronicle) -> Iterator[Entry]
 
 
 def _stripe_money(books: Books) -> tuple[dict[Direction, int], dict[Direction, int]]:
-    """Cents taken and, negative, given back, of each charge. What is only held on a card was not taken.
+    """Cents taken and, negative, given back, of each charge. What is only held on a card was not taken."""
+    taken: dict[Direction, int] = defaultdict(int)
+    returned: dict[Direction, int] = defaultdict(int)
+    back = given_back(books.refunds, books.disputes)
+    for charge in filter(is_taken, books.charges):
+        taken[mark_of(charge), True] += int(charge["amount_captured"])
+        returned[mark_of(charge), False] -= back[charge["id"]]
+    return taken, returned
+
+
+def _with_what_was_noted(
+    taken: Mapping[Direction, int], returned: Mapping[Direction, int], chronicle: Chronicle
+) -> dict[Direction, int]:
+    """Cents that came and went, also by hand.
 
     A payer whom a part was refunded can still dispute the whole. What the bank takes beyond the payment is the
     practice's loss, and stands in no patient's ledger.
     """
-    taken: dict[Direction, int] = defaultdict(int)
-    for charge in books.charges:
-        if is_taken(charge):
-            taken[mark_of(charge), True] += int(charge["amount_captured"])
-    back = given_back(books.refunds, books.disputes)
-    returned: dict[Direction, int] = {}
-    for charge in books.charges:
-        if is_taken(charge) and back[charge["id"]]:
-            returned[mark_of(charge), False] = -min(back[charge["id"]], int(charge["amount_captured"]))
-    return dict(taken), returned
+    expected = Counter({**taken, **returned})
+    for noted in chronicle.by_hand:
+        expected[noted.mark, noted.cents > 0] += noted.cents
+    return {
+        (mark, came): cents if came else max(cents, -expected[mark, True]) for (mark, came), cents in expected.items()
+    }

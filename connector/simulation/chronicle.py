@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import date
 
+from connector.simulation.agreed import Agreement
 from connector.simulation.cast import Somebody
+
+
+@dataclass(frozen=True, slots=True)
+class ByHand:
+    """Money that staff took, or below zero gave back, without Stripe, and noted."""
+
+    invoice_id: str
+    mark: str
+    """Our mark of the charge that it is noted under."""
+    cents: int
 
 
 @dataclass
@@ -15,9 +25,11 @@ class Chronicle:
 
     people: dict[str, Somebody] = field(default_factory=dict)
     """By member."""
-    joined: dict[str, date] = field(default_factory=dict)
-    left: dict[str, date] = field(default_factory=dict)
-    instalments: dict[str, list[date]] = field(default_factory=lambda: defaultdict(list))
+    agreed: dict[str, Agreement] = field(default_factory=dict)
+    """By the id of the membership, payment plan, request or hold."""
+    given_up: set[str] = field(default_factory=set)
+    """Invoices whose rest staff have given up."""
+    by_hand: list[ByHand] = field(default_factory=list)
     given_back: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     """Cents of each Stripe charge that somebody has asked to refund, at our desk or at Stripe's."""
     patients: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))

@@ -13,6 +13,7 @@ import httpx
 from sqlalchemy import select
 
 from connector.billing.agreements.contracts import AgreementStatus, Contract
+from connector.billing.agreements.payment_plans import PaymentPlan
 from connector.billing.agreements.schedule import Frequency
 from connector.billing.clinics import Location
 from connector.billing.collecting.charges import Payment
@@ -25,10 +26,12 @@ from connector.ledger.write_back.models import Leg, WriteBack
 from connector.ledger.write_back.states import WriteBackState
 from connector.matching.models import PatientLink
 from connector.money import Money
+from connector.simulation.agreed import Instalments, Membership, Price
 from connector.simulation.cast import Somebody
 from connector.simulation.chronicle import Chronicle
 from connector.simulation.faults import Dice, FaultKind
 from connector.simulation.stage import Stage
+from connector.simulation.witness import Witness
 from connector.use_cases.books.link_members import link_by_person, unlink_by_person
 from connector.use_cases.continuity.resume import resume
 from connector.use_cases.members.add_member import Joining, add_member
@@ -82,6 +85,11 @@ class Life:
     chronicle: Chronicle = field(default_factory=Chronicle)
     _mislinked: list[tuple[date, str]] = field(default_factory=list)
     """Members at the wrong patient, each with the day on which somebody notices."""
+    _in_parts: set[str] = field(default_factory=set)
+    """Members who have agreed to pay something in parts."""
+
+    def __post_init__(self) -> None:
+        self.witness = Witness(self.stage, self.location, self.chronicle)
 
     def see_to_the_seal(self) -> None:
         """Somebody reads that the database was set back, knows that no other copy runs, and lets it go on."""
@@ -93,10 +101,10 @@ class Life:
     def morning(self, today: date) -> None:
         """What is done when the practice opens."""
         self._join(today)
-        everyday = self._see_who_left, self._review_links, self._correct_links, self._give_new_cards
+        everyday = self.review_links, self._correct_links, self._give_new_cards
         for action in (*everyday, self._agree_instalments):
             self._try(action, today)
-        self._decide_held(today)
+        self.decide_held(today)
 
     def between(self, share_of_day: float, today: date) -> None:
         """What happens in a part of the day."""
@@ -129,8 +137,8 @@ class Life:
             if not self._try(partial(self._sign_up, person), today):
                 self.waiting.append(person)
 
-    def _sign_up(self, person: Somebody, today: date) -> bool:
-        known = self._contract_of(person)
+    def _sign_up(self, person: Somebody, _today: date) -> bool:
+        known = self.contract_of(person)
         if known:
             member_id, contract_id = known.member_id, known.id
         else:
@@ -140,22 +148,27 @@ class Life:
             member_id, contract_id = added.member_id, added.contract_id
         self.chronicle.people[member_id] = person
         self.chronicle.patients[member_id].add(person.patient_id)
+        price = Price(_cents(person.plan, person.frequency))
+        agreed = Membership(person.frequency.value, member_id, {member_id: [price]})
+        self.chronicle.agreed.setdefault(contract_id, agreed)
         page = invite_member(self.stage.context, contract_id)
         answer = self.stage.around.stripe.sandbox.client.post(page.url, data={"method": person.method})
-        if answer.status_code != httpx.codes.SEE_OTHER:
-            return False
-        self.chronicle.joined[member_id] = today
-        return True
+        return answer.status_code == httpx.codes.SEE_OTHER
 
-    def _contract_of(self, person: Somebody) -> Contract | None:
-        query = (
-            select(Contract)
-            .join(Member, Member.id == Contract.member_id)
-            .where(Member.given_name == person.given_name, Member.family_name == person.family_name)
-            .where(Member.date_of_birth == person.born)
+    def contract_of(self, person: Somebody) -> Contract | None:
+        """The membership that a person holds."""
+        with self.stage.database.read() as session:
+            return session.scalar(select(Contract).where(Contract.member_id == self.member_of(person)))
+
+    def member_of(self, person: Somebody) -> str:
+        """The member that a person has become; empty when they are none."""
+        query = select(Member.id).where(
+            Member.given_name == person.given_name,
+            Member.family_name == person.family_name,
+            Member.date_of_birth == person.born,
         )
         with self.stage.database.read() as session:
-            return session.scalar(query)
+            return session.scalar(query) or ""
 
     def _give_new_cards(self, _today: date) -> None:
         """Some of those whose payments fail have got a message, and give another card."""
@@ -176,12 +189,19 @@ class Life:
     def _agree_instalments(self, today: date) -> None:
         dice = self.dice.of("instalments")
         for member_id in self._active():
-            if dice.random() < INSTALMENT_PLANS and member_id not in self.chronicle.instalments:
+            if dice.random() < INSTALMENT_PLANS and member_id not in self._in_parts:
+                self._in_parts.add(member_id)
                 total = Money(dice.randrange(20_000, 150_000), self.location.currency)
                 first, count = today + timedelta(days=dice.randrange(1, 8)), dice.randrange(2, 8)
-                # Noted first: whoever is killed right after the plan was kept must still know of it.
-                self.chronicle.instalments[member_id] = [first + timedelta(days=14 * part) for part in range(count)]
-                start_payment_plan(self.stage.context, member_id, total, count, Frequency.FORTNIGHTLY, first)
+                with self.stage.may_be_killed(), suppress(DomainError):
+                    start_payment_plan(self.stage.context, member_id, total, count, Frequency.FORTNIGHTLY, first)
+                self._note_plan(member_id, Instalments(total.cents, count, "fortnightly", first))
+
+    def _note_plan(self, member_id: str, agreed: Instalments) -> None:
+        """Whoever was killed while it was agreed looks whether it is there."""
+        with self.stage.database.read() as session:
+            for plan_id in session.scalars(select(PaymentPlan.id).where(PaymentPlan.member_id == member_id)):
+                self.chronicle.agreed[plan_id] = agreed
 
     def _refund(self, _today: date) -> None:
         dice = self.dice.of("refund")
@@ -212,9 +232,10 @@ class Life:
     def _change_plan(self, _today: date) -> None:
         dice = self.dice.of("plan")
         if members := self._active():
-            member_id = dice.choice(members)
-            change_plan(self.stage.context, self._contract(member_id), member_id, dice.choice(sorted(PRICES)), STAFF)
-            self.dice.count(F.PLAN_CHANGE)
+            member_id, plan = dice.choice(members), dice.choice(sorted(PRICES))
+            contract_id, cents = self._contract(member_id), _cents(plan, self.chronicle.people[member_id].frequency)
+            change = partial(change_plan, self.stage.context, contract_id, member_id, plan, STAFF)
+            self.dice.count(F.PLAN_CHANGE, int(self.witness.plan_changed(contract_id, member_id, cents, change)))
 
     def _cancel(self, _today: date) -> None:
         if members := self._active():
@@ -222,16 +243,9 @@ class Life:
             cancel_membership(self.stage.context, self._contract(member_id), Consent(override=True), actor=STAFF)
             self.dice.count(F.CANCELLATION)
 
-    def _see_who_left(self, today: date) -> None:
-        """Whoever was cancelled since yesterday owes nothing from today on."""
-        query = select(Contract.member_id).where(Contract.status == AgreementStatus.CANCELLED)
-        with self.stage.database.read() as session:
-            for member_id in session.scalars(query):
-                self.chronicle.left.setdefault(member_id, today)
-
     # -- linking
 
-    def _review_links(self, _today: date) -> None:
+    def review_links(self, _today: date) -> None:
         """Staff look at whoever is not linked, and find the right patient."""
         linked = select(PatientLink.member_id).where(PatientLink.ended_at.is_(None))
         with self.stage.database.read() as session:
@@ -270,7 +284,7 @@ class Life:
 
     # -- in the practice system's own windows
 
-    def _decide_held(self, today: date) -> None:
+    def decide_held(self, today: date) -> None:
         """Each write-back that waits for a person is looked up, and marked as recorded, posted again or typed in."""
         with self.stage.database.read() as session:
             held = queue.listed(session, self.location.id, (S.HELD, S.REJECTED, S.READY), 1_000)
@@ -329,7 +343,7 @@ class Life:
     def _active(self) -> list[str]:
         query = select(Contract.member_id).where(Contract.status == AgreementStatus.ACTIVE).order_by(Contract.id)
         with self.stage.database.read() as session:
-            return [member for member in session.scalars(query) if member in self.chronicle.joined]
+            return [member for member in session.scalars(query) if member in self.chronicle.people]
 
     def _contract(self, member_id: str) -> str:
         with self.stage.database.read() as session:
@@ -340,3 +354,7 @@ class Life:
         query = select(Payment).where(Payment.recorded_at >= since, Payment.method_kind != MethodKind.DESK)
         with self.stage.database.read() as session:
             return session.scalars(query.order_by(Payment.id)).all()
+
+
+def _cents(plan: str, frequency: Frequency) -> int:
+    return Money.parse(PRICES[plan][frequency], "aud").cents

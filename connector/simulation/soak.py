@@ -24,7 +24,7 @@ from connector.simulation.simulate import DATABASES, Wanted, simulate
 
 SUMMED = (
     *("charges_succeeded", "write_backs_confirmed", "reversals_confirmed", "crashes", "faults_injected"),
-    *("duplicates_in_pms", "lost", "wrong_patient", "double_charges", "unexplained_cents"),
+    *("duplicates_in_pms", "lost", "wrong_patient", "double_charges", "not_charged", "unexplained_cents"),
     "unresolved_older_than_1_day",
 )
 
@@ -91,7 +91,7 @@ def _read(results: Path) -> list[dict[str, Any]]:
 
 
 def _tell(line: dict[str, Any], known: list[dict[str, Any]]) -> None:
-    sums = {name: sum(one[name] for one in known) for name in SUMMED}
+    sums = {name: sum(one.get(name, 0) for one in known) for name in SUMMED}
     click.echo(f"seed {line['seed']}: {line['charges_succeeded']} charges in {line['wall_seconds']} s; in all {sums}")
     for sentence in line["broken"]:
         click.echo(f"  {sentence}", err=True)

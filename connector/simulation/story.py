@@ -47,10 +47,11 @@ def _is_near(at: datetime, lines: Sequence[Line]) -> bool:
 
 
 def _invoices(session: Session, about: str) -> list[Invoice]:
-    """`about` is a mark, an invoice or a member."""
+    """`about` is a mark, an invoice or what it belongs to, or a member."""
     charge_id = f"ch_{about[2:MARK_LENGTH]}"
     of_charge = select(Charge.invoice_id).where(Charge.id == charge_id)
-    query = select(Invoice).where(or_(Invoice.id == about, Invoice.member_id == about, Invoice.id.in_(of_charge)))
+    whose = Invoice.id, Invoice.member_id, Invoice.contract_id, Invoice.payment_plan_id, Invoice.instant_payment_id
+    query = select(Invoice).where(or_(*(column == about for column in whose), Invoice.id.in_(of_charge)))
     return list(session.scalars(query.order_by(Invoice.id)))
 
 

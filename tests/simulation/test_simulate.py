@@ -16,7 +16,7 @@ from tests.support.postgres import PostgresServer, postgres
 
 __all__ = ["postgres"]
 
-PROMISES = ("duplicates_in_pms", "lost", "wrong_patient", "double_charges", "unexplained_cents")
+PROMISES = ("duplicates_in_pms", "lost", "wrong_patient", "double_charges", "not_charged", "unexplained_cents")
 
 
 def played(hash_seed: str, *options: str) -> dict[str, Any]:
