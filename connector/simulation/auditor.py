@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from connector.sandbox.evidence import MARK, Direction, direction, given_back, is_taken, mark_of
@@ -19,6 +20,7 @@ from connector.simulation.office import Entry
 
 UNSETTLED = frozenset({"sending", "accepted", "unknown"})
 NOT_IN_PMS = frozenset({"unlinked", "ready", "queued", "sending", "accepted", "unknown", "rejected", "held"})
+KEYS_LAST_SECONDS = 24 * 3_600
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,10 +222,20 @@ def _find_double_refunds(books: Books, chronicle: Chronicle, verdict: Verdict) -
 
 
 def _find_repeats(books: Books, verdict: Verdict) -> None:
-    """Each request makes one payment object, and each event is taken in once, under its own name."""
-    for charge, count in Counter(one["metadata"].get("charge_id") for one in books.payment_objects).items():
-        if charge and count > 1:
-            verdict.accuse("repeat", charge, f"Stripe has {count} payment objects for one charge.")
+    """Each request makes one payment object, and each event is taken in once, under its own name.
+
+    Stripe forgets a key after a day. Whoever was away for so long with an answer outstanding asks anew, and leaves
+    behind an object that nobody knows, so that nothing is ever taken with it.
+    """
+    objects: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for one in sorted(books.payment_objects, key=lambda one: int(one["created"])):
+        if charge := one["metadata"].get("charge_id"):
+            objects[charge].append(one)
+    for charge, found in objects.items():
+        used = sum(one["latest_charge"] is not None for one in found)
+        soon = any(later["created"] - one["created"] < KEYS_LAST_SECONDS for one, later in pairwise(found))
+        if used > 1 or soon:
+            verdict.accuse("repeat", charge, f"Stripe has {len(found)} payment objects for one charge.")
     for event, count in Counter(books.inbox).items():
         if count > 1 or event not in books.events:
             verdict.accuse("repeat", event, "The event was taken in twice, or Stripe knows none of that name.")
