@@ -21,7 +21,7 @@ from tests.support.practice_setup import migrated_template, running_practice
 settings.register_profile("house", deadline=None, derandomize=True)
 settings.load_profile("house")
 # For whoever looks for what nobody has seen yet: `pytest FILE --hypothesis-profile search`, for as long as one likes.
-settings.register_profile("search", deadline=None, max_examples=100_000, database=None, print_blob=True)
+settings.register_profile("search", derandomize=False, max_examples=100_000, database=None, print_blob=True)
 
 _MEMORY = Path("/dev/shm")
 """Temporary files live here where there is such a place: a hundred thousand commits need not wait for a disk."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -51,6 +51,8 @@ class Stage:
     dice: Dice
     database_url: str = ""
     """Of an empty database; an SQLite file in the folder when it is left out."""
+    without: Collection[str] = ()
+    """Jobs of the daemon that are left out, by name."""
 
     def __post_init__(self) -> None:
         self.clock = MovableClock(datetime.fromisoformat("2026-01-01T00:00:00+00:00"))
@@ -63,7 +65,8 @@ class Stage:
         """Where the process is to stand still just before the next write, and for how long."""
         self._true = self.clock.now()
         self._pool = InTurn(1)
-        self._jobs: list[Job] = declared(DaemonSettings(), Nowhere(), Nowhere())
+        jobs = declared(DaemonSettings(), Nowhere(), Nowhere())
+        self._jobs: list[Job] = [job for job in jobs if job.name not in self.without]
         self._kept: Kept = OnServer(self.database_url) if self.database_url else InFile(self.folder)
         # One object for all processes that follow each other: of the former ones it keeps compiled statements alone.
         self.database = Database(self._kept.url)

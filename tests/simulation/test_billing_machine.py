@@ -18,8 +18,8 @@ from connector.billing.policy import CatchUp, EarlyCancel
 from tests.support import billing_acts as acts
 from tests.support.billing_machine import EVERYTHING, GOOD, Billing, Turn
 
-STEPS = 25
-EXAMPLES_A_STORY = 6
+STEPS = 20
+EXAMPLES_A_STORY = 8
 """A story takes so much longer than the examples of other tests that there are fewer of them."""
 WEEKLY, MONTHLY = Frequency.WEEKLY, Frequency.MONTHLY
 

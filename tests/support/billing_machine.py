@@ -44,7 +44,7 @@ METHODS = (
     "pm_becs_dispute",
     "pm_card_refundFail",
 )
-STORY_DAYS = 45
+STORY_DAYS = 30
 """More would find no more, and take longer."""
 CALM_DAYS, CALM_DAYS_MAX = 6, 14
 """So many days later debits, returns, refunds and retries have come to an end, or at least to be explained."""
