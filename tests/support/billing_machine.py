@@ -96,7 +96,7 @@ class Billing(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.story = Story(self.first_morning)
-        self.days_passed = 0
+        self.days_left = STORY_DAYS
         self.early_cancel = EarlyCancel.BLOCK
 
     def one(self, turn: Turn, find: Callable[[], Sequence[T]]) -> T | None:
@@ -114,8 +114,9 @@ class Billing(RuleBasedStateMachine):
         return found[turn.pick % len(found)]
 
     def pass_days(self, count: int, *, working: bool = True) -> None:
-        for _ in range(min(count, STORY_DAYS - self.days_passed)):
-            self.days_passed += 1
+        count = min(count, self.days_left)
+        self.days_left -= count
+        for _ in range(count):
             self.story.pass_day(working=working)
         if count:
             broken = self.story.broken()
