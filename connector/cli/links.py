@@ -10,6 +10,7 @@ import click
 from connector.cli.context import actor, find_location, opened
 from connector.cli.counts import Count
 from connector.cli.identifiers import MEMBER
+from connector.cli.moving import move
 from connector.cli.output import console, json_option, print_json, print_table, visible
 from connector.errors import DomainError, EdgeError
 from connector.matching.decision import Candidate
@@ -23,6 +24,7 @@ from connector.use_cases.books.link_members import (
     shown,
     unlink_by_person,
 )
+from connector.use_cases.books.move_entries import survey
 
 SHOWN_FROM = 0.001
 """Candidates below this probability would only distract."""
@@ -34,6 +36,9 @@ location_option = click.option("--location", "slug", required=True, help="Short 
 @click.group()
 def links() -> None:
     """The links between members and patients."""
+
+
+links.add_command(move)
 
 
 @links.command("match")
@@ -138,14 +143,23 @@ def _reasons(candidate: Candidate) -> list[str]:
 def link(member_id: str, patient_id: str, slug: str, as_json: bool) -> None:
     """Link MEMBER_ID to the patient PATIENT_ID; waiting payments go out by themselves."""
     with opened() as context:
+        location = find_location(context, slug)
         try:
-            released = link_by_person(context, find_location(context, slug), member_id, patient_id, actor())
+            released = link_by_person(context, location, member_id, patient_id, actor())
         except EdgeError as error:
             raise DomainError(str(error)) from None
+        left = survey(context, location, member_id)
+    elsewhere = len(left.movable) + len(left.unsettled) + len(left.by_hand)
     if as_json:
-        print_json({"member_id": member_id, "patient_id": patient_id, "released": released})
+        linked = {"member_id": member_id, "patient_id": patient_id, "released": released}
+        print_json({**linked, "with_former_patients": elsewhere})
     else:
         click.echo(f"Linked; {released} waiting payments are released.")
+        if elsewhere:
+            click.echo(
+                f"Payments with a former patient: {elsewhere}; move them with "
+                f"`connector links move {member_id} --location {slug}`."
+            )
 
 
 @links.command("unlink")

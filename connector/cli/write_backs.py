@@ -59,7 +59,7 @@ def list_all(slug: str, state: tuple[str, ...], limit: int, as_json: bool) -> No
                 dollars(r.amount_cents),
                 r.state,
                 r.pms_entry_id or "",
-                r.reason or WHY.get(r.state, ""),
+                r.reason or _why(r),
             )
             for r in rows
         ]
@@ -145,6 +145,12 @@ def mark_recorded(write_back_id: str, undo: bool, as_json: bool) -> None:
     with opened() as context, context.database.unit_of_work() as session:
         verb(session, write_back_id, context.clock.now(), actor())
     _done(write_back_id, "is no longer marked" if undo else "is marked as recorded by hand", as_json)
+
+
+def _why(row: WriteBack) -> str:
+    if row.after_id and row.state is WriteBackState.QUEUED:
+        return "It goes out once what was entered with the former patient is taken out there."
+    return WHY.get(row.state, "")
 
 
 def _document(row: WriteBack) -> dict[str, object]:

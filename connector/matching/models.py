@@ -41,6 +41,9 @@ class PatientLink(Base):
     weights_version: Mapped[str | None]
     ended_at: Mapped[datetime | None]
     ended_by: Mapped[str | None]
+    entries_follow_since: Mapped[datetime | None]
+    """When a person has said yes to moving here what stands with former patients of the member."""
+    entries_follow_by: Mapped[str | None]
 
 
 class ReviewOutcome(StrEnum):

@@ -36,6 +36,9 @@ class DayReport:
     written: Line
     recorded_by_hand: Line
     waiting: dict[str, Line]
+    moved: Line
+    """What was entered with a wrong patient and moved that day; its two write-backs, which add up to nothing, are among
+    those above."""
     pms_other: Line
     """Entries of the day sheet that are not ours."""
     differences: tuple[Difference, ...]
@@ -62,6 +65,7 @@ class DayReport:
         lines = [("taken", self.taken), ("returned", self.returned), ("written", self.written)]
         lines.append(("recorded by hand", self.recorded_by_hand))
         lines += [(f"waiting: {state}", line) for state, line in self.waiting.items()]
+        lines.append(("moved to the right patient", self.moved))
         lines.append(("other entries in the PMS", self.pms_other))
         return [
             *((name, line.count, line.cents) for name, line in lines),
@@ -82,6 +86,7 @@ class DayReport:
             "written": _line(self.written),
             "recorded_by_hand": _line(self.recorded_by_hand),
             "waiting": {state: _line(line) for state, line in self.waiting.items()},
+            "moved": _line(self.moved),
             "pms_other": _line(self.pms_other),
             "differences": [
                 {

@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from connector.sandbox.evidence import MARK, Direction, direction, given_back, is_taken, mark_of
+from connector.sandbox.evidence import MARK, MARK_LENGTH, Direction, direction, given_back, is_taken, mark_of
 from connector.simulation.agreed import Due
 from connector.simulation.chronicle import Chronicle
 from connector.simulation.office import Entry
@@ -29,6 +29,8 @@ class Claim:
 
     reference: str
     member_id: str
+    patient_id: str | None
+    """In whose ledger people are told that it stands, or will stand."""
     reversal: bool
     cents: int
     state: str
@@ -142,9 +144,9 @@ def _compare_money(
     for claim in claims:
         if claim.state in NOT_IN_PMS and claim.reference not in there:
             shown[direction(claim.reference)] += -claim.cents if claim.reversal else claim.cents
-    for reference, cents in chronicle.deleted.items():
-        if reference not in there:
-            shown[direction(reference)] += cents
+    for entry in chronicle.deleted:
+        if entry.reference not in there:
+            shown[direction(entry.reference)] += entry.cents
     for mark, incoming in sorted(expected.keys() | shown.keys()):
         wanted, found = expected.get((mark, incoming), 0), shown[mark, incoming]
         what = "payment" if incoming else "return"
@@ -156,11 +158,27 @@ def _compare_money(
 
 
 def _find_strangers(rows: Sequence[Entry], claims: Sequence[Claim], chronicle: Chronicle, verdict: Verdict) -> None:
+    """Nothing stands with a stranger; and with a patient who was linked by mistake, nothing is left in the end.
+
+    What is listed as on its way counts as done, and what staff have deleted as if it were there: both are told.
+    """
     member_of = {claim.reference: claim.member_id for claim in claims}
-    for row in rows:
+    there = {row.reference for row in rows}
+    deleted = [entry for entry in chronicle.deleted if entry.reference not in there]
+    left: Counter[tuple[str, str, str]] = Counter()
+    for row in [*rows, *deleted]:
         member_id = member_of.get(row.reference)
-        if member_id is not None and row.patient_id not in chronicle.patients[member_id]:
-            verdict.accuse("wrong_patient", row.reference, f"The entry {row.number} stands with another patient.")
+        if member_id is not None:
+            left[row.reference[:MARK_LENGTH], member_id, row.patient_id] += row.cents
+            if row.patient_id not in chronicle.patients[member_id]:
+                verdict.accuse("wrong_patient", row.reference, f"The entry {row.number} stands with another patient.")
+    for claim in claims:
+        if claim.state in NOT_IN_PMS and claim.patient_id and claim.reference not in there:
+            place = claim.reference[:MARK_LENGTH], claim.member_id, claim.patient_id
+            left[place] += -claim.cents if claim.reversal else claim.cents
+    for (mark, member_id, patient_id), cents in sorted(left.items()):
+        if cents and patient_id != chronicle.people[member_id].patient_id:
+            verdict.accuse("wrong_patient", mark, f"{cents} cents are left with the patient {patient_id}.")
 
 
 def _find_wrong_demands(books: Books, chronicle: Chronicle, verdict: Verdict) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from connector.simulation.agreed import Agreement
 from connector.simulation.cast import Somebody
+from connector.simulation.office import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,8 @@ class Chronicle:
     given_back: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     """Cents of each Stripe charge that somebody has asked to refund, at our desk or at Stripe's."""
     patients: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    """Of each member: the true patient, and those whom staff linked by mistake."""
+    """Of each member: the true patient, and those whom staff linked by mistake, until they moved everything away."""
     retyped: dict[int, str] = field(default_factory=dict)
     """Number of an entry whose reference staff have overwritten, and what it was."""
-    deleted: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    """Reference of entries that staff have deleted, and the cents that went with them."""
+    deleted: list[Entry] = field(default_factory=list)
+    """Entries that staff have deleted."""

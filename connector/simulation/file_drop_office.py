@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -80,6 +81,10 @@ class FileDropOffice:
     def retype(self, number: int) -> None:
         entry, day = self._entries[number]
         self._entries[number] = Entry(number, entry.patient_id, entry.cents, ""), day
+
+    def hand_over(self, number: int, patient_id: str) -> None:
+        entry, day = self._entries[number]
+        self._entries[number] = replace(entry, patient_id=patient_id), day
 
     def delete(self, number: int) -> None:
         del self._entries[number]

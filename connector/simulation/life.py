@@ -30,9 +30,11 @@ from connector.simulation.agreed import Instalments, Membership, Price
 from connector.simulation.cast import Somebody
 from connector.simulation.chronicle import Chronicle
 from connector.simulation.faults import Dice, FaultKind
+from connector.simulation.office import Entry
 from connector.simulation.stage import Stage
 from connector.simulation.witness import Witness
 from connector.use_cases.books.link_members import link_by_person, unlink_by_person
+from connector.use_cases.books.move_entries import move_entries
 from connector.use_cases.continuity.resume import resume
 from connector.use_cases.members.add_member import Joining, add_member
 from connector.use_cases.members.cancel_membership import Consent, cancel_membership
@@ -267,10 +269,21 @@ class Life:
             self.dice.count(F.RELINK)
 
     def _correct_links(self, today: date) -> None:
+        """The right link, and a yes to moving what stands with the wrong patient; what was typed in, staff move."""
         for noticed, member_id in list(self._mislinked):
             if noticed <= today:
-                self._link(member_id, self.chronicle.people[member_id].patient_id)
+                patient_id = self.chronicle.people[member_id].patient_id
+                self._link(member_id, patient_id)
+                found = move_entries(self.stage.context, self.location, member_id, STAFF)
+                typed_in = {item.reference for item in found.by_hand}
+                for entry in self.stage.around.office.entries():
+                    if self._mark(entry) in typed_in and entry.patient_id != patient_id:
+                        self.stage.around.office.hand_over(entry.number, patient_id)
                 self._mislinked.remove((noticed, member_id))
+
+    def _mark(self, entry: Entry) -> str:
+        """Under which reference we had written it."""
+        return self.chronicle.retyped.get(entry.number, entry.reference)
 
     def _link(self, member_id: str, patient_id: str) -> None:
         with self.stage.database.read() as session:
@@ -290,17 +303,22 @@ class Life:
             held = queue.listed(session, self.location.id, (S.HELD, S.REJECTED, S.READY), 1_000)
         if not held:
             return
-        there = {entry.reference for entry in self.stage.around.office.entries()} | set(self.chronicle.retyped.values())
         for row in held:
-            self._try(partial(self._decide, row, row.reference in there), today)
+            there = {self._mark(entry): entry for entry in self.stage.around.office.entries()}
+            self._try(partial(self._decide, row, there), today)
 
-    def _decide(self, row: WriteBack, there: bool, _today: date) -> None:
-        now = self.stage.clock.now()
-        if not there and row.leg is Leg.REVERSAL:
-            patient = row.sent_to_patient_id or row.pms_patient_id or ""
-            self.stage.around.office.type_in(patient, -row.amount_cents, row.entry_date, row.reference)
-            there = True
-        act = queue.mark_recorded if there else queue.post_by_person
+    def _decide(self, row: WriteBack, there: dict[str, Entry], _today: date) -> None:
+        """What is there is looked at, and moved if it stands with the wrong patient; what went back is typed in."""
+        now, entry, office = self.stage.clock.now(), there.get(row.reference), self.stage.around.office
+        if entry and row.leg is Leg.PAYMENT and row.pms_patient_id and entry.patient_id != row.pms_patient_id:
+            office.hand_over(entry.number, row.pms_patient_id)
+        if not entry and row.leg is Leg.REVERSAL:
+            with self.stage.database.read() as session:
+                original = session.get_one(WriteBack, row.reverses_id)
+            paid = there.get(original.reference)
+            patient = paid.patient_id if paid else row.sent_to_patient_id or row.pms_patient_id or ""
+            office.type_in(patient, -row.amount_cents, row.entry_date, row.reference)
+        act = queue.mark_recorded if entry or row.leg is Leg.REVERSAL else queue.post_by_person
         with self.stage.database.unit_of_work() as session:
             act(session, row.id, now, STAFF)
 
@@ -334,7 +352,7 @@ class Life:
         ours = [entry for entry in self.stage.around.office.entries() if entry.reference in proven]
         if ours:
             entry = self.dice.of("delete").choice(ours)
-            self.chronicle.deleted[entry.reference] += entry.cents
+            self.chronicle.deleted.append(entry)
             self.stage.around.office.delete(entry.number)
             self.dice.count(F.STAFF_DELETED)
 

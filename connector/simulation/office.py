@@ -62,5 +62,8 @@ class Office(Protocol):
     def retype(self, number: int) -> None:
         """Staff overwrite the reference of an entry."""
 
+    def hand_over(self, number: int, patient_id: str) -> None:
+        """Staff move an entry to another patient's file."""
+
     def delete(self, number: int) -> None:
         """Staff delete an entry; no trace is left."""

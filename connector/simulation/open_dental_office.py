@@ -92,6 +92,9 @@ class OpenDentalOffice:
     def retype(self, number: int) -> None:
         self._staff("retype_check_number", PayNum=number, CheckNum="cash")
 
+    def hand_over(self, number: int, patient_id: str) -> None:
+        self._staff("edit_payment", PayNum=number, PatNum=int(patient_id))
+
     def delete(self, number: int) -> None:
         self._staff("delete_payment", PayNum=number)
 

@@ -165,7 +165,8 @@ class Witness:
 def _claim(row: WriteBack) -> Claim:
     touched_at = row.sent_at or row.created_at
     reversal = row.leg is Leg.REVERSAL
-    return Claim(row.reference, row.member_id, reversal, row.amount_cents, row.state.value, touched_at)
+    patient_id = row.sent_to_patient_id or row.pms_patient_id
+    return Claim(row.reference, row.member_id, patient_id, reversal, row.amount_cents, row.state.value, touched_at)
 
 
 def _demand(row: Invoice) -> Demand:

@@ -38,7 +38,8 @@ _VERSIONS = "connector.database.migrations.versions"
 FIRST: tuple[str, ...] = import_module(f"{_VERSIONS}.0001_the_first_schema").APPEND_ONLY
 LATER: tuple[str, ...] = import_module(f"{_VERSIONS}.0002_the_billing_core").APPEND_ONLY
 NEWEST: tuple[str, ...] = import_module(f"{_VERSIONS}.0003_credit_notes").APPEND_ONLY
-APPEND_ONLY = (*FIRST, *LATER, *NEWEST)
+MOVES: tuple[str, ...] = import_module(f"{_VERSIONS}.0007_moved_entries").APPEND_ONLY
+APPEND_ONLY = (*FIRST, *LATER, *NEWEST, *MOVES)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -163,6 +164,7 @@ def test_every_table_of_what_has_happened_is_guarded() -> None:
         "activity",
         "benefit_use",
         "credit_note",
+        "entry_move",
         "fee_statement",
         "invoice_line",
         "plan_version",

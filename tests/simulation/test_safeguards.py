@@ -21,6 +21,7 @@ from connector.simulation import faults, trouble
 from connector.simulation.faults import FaultKind
 from connector.simulation.simulate import Outcome, Wanted, simulate
 from connector.simulation.stage import Stage
+from connector.use_cases.books import move_entries
 from connector.use_cases.collection import read_news
 
 F = FaultKind
@@ -118,6 +119,15 @@ def test_without_the_lease_whoever_takes_over_writes_what_the_other_is_about_to_
     monkeypatch.setattr(outcome, "absent", lambda row, manifest, now, **_: absent(row, manifest, now))
 
     assert first_broken({"duplicate"})
+
+
+def test_without_moving_entries_money_is_left_with_the_wrong_patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new link alone corrects nothing that was written: after the yes the judge wants each ledger to be right."""
+    monkeypatch.setitem(faults.LEVELS, "heavy", {F.RELINK: 40.0})
+    assert simulate(replace(WANTED, seed=SEEDS[0])).verdict.violations == []
+    monkeypatch.setattr(move_entries, "_move", lambda *_: None)
+
+    assert first_broken({"wrong_patient"})
 
 
 def test_no_outside_call_is_made_within_a_unit_of_work(monkeypatch: pytest.MonkeyPatch) -> None:

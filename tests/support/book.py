@@ -33,8 +33,12 @@ from connector.database.engine import Database
 from connector.database.migrate import prepare
 from connector.ledger import recipes
 from connector.ledger.journal import Booking, post
+from connector.ledger.write_back.models import WriteBack
+from connector.ledger.write_back.states import WriteBackState
+from connector.matching.models import PatientLink
 from connector.money import Money
 from connector.reconciliation.models import DayClose
+from connector.use_cases.books.move_entries import move_entries
 from connector.use_cases.collection.settle_charge import settle_charge
 from connector.use_cases.context import Context, PmsConnections
 from connector.use_cases.invoices.issue_due import IssueTally, issue_due
@@ -158,9 +162,28 @@ class Book:
         payment = self.pay(self.issue())
         self.refund_fails(self.refund(payment))
         self.pay_out(Money(1_000, "aud"))
+        self._relink()
         self.close_today()
         self._side_stories(payment)
         return payment
+
+    def _relink(self) -> None:
+        """All that is written stood with a wrong patient, and is moved."""
+        now = self.context.clock.now()
+        with self.context.database.unit_of_work() as session:
+            for row in session.scalars(select(WriteBack)):
+                row.state, row.sent_to_patient_id = WriteBackState.CONFIRMED, "1"
+            session.add(
+                PatientLink(
+                    id=ids.new_id("lnk"),
+                    location_id=self.location.id,
+                    member_id=self.member_id,
+                    pms_patient_id="2",
+                    linked_at=now,
+                    linked_by="person:test",
+                )
+            )
+        move_entries(self.context, self.location, self.member_id, "person:test")
 
     def _side_stories(self, payment: Payment) -> None:
         """A visit, and the statement of the platform's fees."""

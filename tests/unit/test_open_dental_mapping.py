@@ -242,6 +242,17 @@ def test_a_refund_that_could_be_either_of_two_is_given_both_references() -> None
     assert reversals.references(history[2], history) == {"REV1", "REV2"}
 
 
+def test_a_refund_that_is_marked_is_not_given_the_reference_of_an_equal_one() -> None:
+    """Of two equal payments that are taken back, one refund was marked and the other was not."""
+    texts = {"CheckNum": "", "PayNote": "", "PaymentSource": "None"}
+    paid = [row(1, 3900, BankBranch="REV1"), row(2, 3900, BankBranch="REV2")]
+    marked, blank = row(3, -3900, **{**texts, "CheckNum": "REV1"}), row(4, -3900, **texts)
+    history = [*paid, marked, blank]
+
+    assert reversals.references(marked, history) == {"REV1"}
+    assert reversals.references(blank, history) == {"REV2"}
+
+
 def test_a_refund_by_staff_is_seen_and_ours_is_not_mistaken_for_it() -> None:
     """A payment may have been taken back by hand when an equal refund belongs to nothing of ours."""
     texts = {"CheckNum": "", "PayNote": "", "PaymentSource": "None"}

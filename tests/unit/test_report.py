@@ -31,6 +31,7 @@ def report(
         written=Line(len(taken) - waiting, sum(taken[waiting:])),
         recorded_by_hand=Line(),
         waiting={"queued": Line(waiting, sum(taken[:waiting])), "held": Line()},
+        moved=Line(),
         pms_other=Line(),
         differences=differences,
         problems=problems,

@@ -62,7 +62,7 @@ def test_more_than_can_be_told_apart_is_refused() -> None:
         payment_reference(CHARGE, PEOPLE_MAX)
     for payment, most in ((FIRST, 99), (f"{FIRST}B", 35)):
         assert is_ours(reversal_reference(payment, most))
-        with pytest.raises(InvariantBroken, match="more parts"):
+        with pytest.raises(InvariantBroken, match="more often"):
             reversal_reference(payment, most + 1)
 
 

@@ -44,6 +44,14 @@ LEASE_MARGIN = timedelta(seconds=30)
 
 _ORIGINAL = WriteBack.__table__.alias("original")
 """The write-back that a reversal takes back."""
+_BEFORE = WriteBack.__table__.alias("before")
+"""The write-back that another one comes after."""
+_ENTERED = (
+    select(_BEFORE.c.id)
+    .where(_BEFORE.c.id == WriteBack.after_id, _BEFORE.c.state.in_((S.CONFIRMED, S.RECORDED)))
+    .correlate(WriteBack)
+    .exists()
+)
 
 Mapper = Callable[[Callable[[WriteBack], None], Sequence[WriteBack]], Iterable[None]]
 
@@ -322,13 +330,14 @@ class WriteBackEngine:
         return look
 
     def _due(self, state: WriteBackState) -> list[WriteBack]:
-        """Rows in that state whose time has come, oldest first. A reversal waits until its original is confirmed."""
+        """Rows in that state whose time has come, oldest first, without those that wait for another one."""
         query = (
             select(WriteBack, _ORIGINAL.c.sent_to_patient_id)
             .outerjoin(_ORIGINAL, _ORIGINAL.c.id == WriteBack.reverses_id)
             .where(WriteBack.location_id == self._location_id, WriteBack.state == state)
             .where(WriteBack.next_attempt_at <= self._clock.now())
             .where(WriteBack.reverses_id.is_(None) | (_ORIGINAL.c.state == S.CONFIRMED))
+            .where(WriteBack.after_id.is_(None) | _ENTERED)
             .order_by(WriteBack.created_at, WriteBack.id)
             .limit(1 if self._breaker.trying else self._round)
         )

@@ -38,9 +38,12 @@ class WriteBack(Base):
     location_id: Mapped[str] = mapped_column(ForeignKey("location.id"))
     member_id: Mapped[str] = mapped_column(ForeignKey("member.id"))
     source_id: Mapped[str]
-    """The payment or returned payment that is written; with leg and member, the key that makes the row unique."""
+    """The payment, return or move that is written; with leg and member, the key that makes the row unique."""
     leg: Mapped[Leg] = mapped_column(state_column(Leg))
     reverses_id: Mapped[str | None] = mapped_column(ForeignKey("write_back.id"))
+    """The entry that this one takes back: it waits until that is proven to be there, and goes where that one went."""
+    after_id: Mapped[str | None] = mapped_column(ForeignKey("write_back.id"))
+    """What has to be entered before this one, by us or by a person; this one follows the member's link."""
     reference: Mapped[str] = mapped_column(unique=True)
     """Our mark on the practice system's entry."""
     amount_cents: Mapped[int]
@@ -97,3 +100,30 @@ class WriteBackStep(Base):
     actor: Mapped[str]
     """'connector' or the name of a staff user."""
     reason: Mapped[str | None] = mapped_column(Text)
+
+
+class EntryMove(Base):
+    """What stood of a payment with a wrong patient was moved to the right one, after a person's yes.
+
+    It makes two write-backs: a reversal with the one, and a payment with the other.
+    """
+
+    __tablename__ = "entry_move"
+    __table_args__ = (
+        CheckConstraint("amount_cents > 0", name="amount_positive"),
+        Index("ix_entry_move_payment_id", "payment_id"),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    location_id: Mapped[str] = mapped_column(ForeignKey("location.id"))
+    payment_id: Mapped[str] = mapped_column(ForeignKey("payment.id"))
+    member_id: Mapped[str] = mapped_column(ForeignKey("member.id"))
+    from_patient_id: Mapped[str]
+    to_patient_id: Mapped[str]
+    """Whom the member was linked to then; until it is sent the new entry follows the link."""
+    amount_cents: Mapped[int]
+    currency: Mapped[str]
+    business_date: Mapped[date]
+    actor: Mapped[str]
+    """Who has said yes."""
+    recorded_at: Mapped[datetime]

@@ -49,15 +49,19 @@ class Order:
     note: str
     automatic: bool = True
     reverses_id: str | None = None
+    after_id: str | None = None
 
 
-def enqueue(session: Session, orders: Iterable[tuple[Order, str | None]], now: datetime) -> None:
-    """Add orders, each with the linked patient's id or None. A second row for a source and leg is refused."""
+def enqueue(session: Session, orders: Iterable[tuple[Order, str | None]], now: datetime) -> list[str]:
+    """Add orders, each with the linked patient's id or None; returns the ids of the rows.
+
+    A second row for a source and leg is refused.
+    """
     rows = [_row(order, patient_id, now) for order, patient_id in orders]
-    if not rows:
-        return
-    session.execute(insert(WriteBack), rows)
-    session.execute(insert(WriteBackStep), [history(row["id"], None, row["state"], now) for row in rows])
+    if rows:
+        session.execute(insert(WriteBack), rows)
+        session.execute(insert(WriteBackStep), [history(row["id"], None, row["state"], now) for row in rows])
+    return [row["id"] for row in rows]
 
 
 def _row(order: Order, patient_id: str | None, now: datetime) -> dict[str, Any]:
@@ -68,6 +72,7 @@ def _row(order: Order, patient_id: str | None, now: datetime) -> dict[str, Any]:
         "source_id": order.source_id,
         "leg": order.leg,
         "reverses_id": order.reverses_id,
+        "after_id": order.after_id,
         "reference": order.reference,
         "amount_cents": order.amount.cents,
         "currency": order.amount.currency,
@@ -124,7 +129,7 @@ def step(
     """
     check_step(row.state, after)
     connection = session.connection()
-    if not _amend(connection, row, {"state": after, "reason": reason, **changes}):
+    if not amend(connection, row, {"state": after, "reason": reason, **changes}):
         return False
     connection.execute(_REMEMBER, history(row.id, row.state, after, now, actor, reason))
     return True
@@ -137,17 +142,17 @@ def keep(session: Session, changes: Iterable[Change], now: datetime) -> list[Cha
     for change in changes:
         row, after = change.row, change.after
         if after is None:
-            _amend(connection, row, change.columns)
+            amend(connection, row, change.columns)
             continue
         check_step(row.state, after)
-        if _amend(connection, row, {"state": after, "reason": change.reason, **change.columns}):
+        if amend(connection, row, {"state": after, "reason": change.reason, **change.columns}):
             moved.append(change)
     if steps := [history(one.row.id, one.row.state, one.after, now, reason=one.reason) for one in moved if one.after]:
         connection.execute(_REMEMBER, steps)
     return moved
 
 
-def _amend(connection: Connection, row: WriteBack, values: dict[str, Any]) -> bool:
+def amend(connection: Connection, row: WriteBack, values: dict[str, Any]) -> bool:
     """Set columns of a row that is still as it was read; tells whether it was."""
     as_read = {"read_id": row.id, "read_state": row.state, "read_fence": row.fence}
     return connection.execute(_AMEND, {**as_read, **values}).rowcount == 1
@@ -157,12 +162,16 @@ def assign_patient(session: Session, member_id: str, patient_id: str | None, now
     """Follow a new link of a member, or its end (None). Returns how many rows changed their state.
 
     Rows that are surely not in the practice system wait for the new link or go out; one that may be there already keeps
-    its state, is still looked for where it was sent, and goes to the new patient only when it proves to be absent.
+    its state, is still looked for where it was sent, and goes to the new patient only when it proves to be absent. What
+    takes a reversal back goes where that one went, whoever is linked.
     """
     followers = (*WAITING, S.RECORDED)
     rows = session.scalars(
         select(WriteBack).where(
-            WriteBack.member_id == member_id, WriteBack.leg == Leg.PAYMENT, WriteBack.state.in_(followers)
+            WriteBack.member_id == member_id,
+            WriteBack.leg == Leg.PAYMENT,
+            WriteBack.reverses_id.is_(None),
+            WriteBack.state.in_(followers),
         )
     ).all()
     moved = 0

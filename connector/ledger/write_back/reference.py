@@ -3,8 +3,10 @@
 It is derived from the charge, whose id Stripe also keeps, so that anyone can compare the two without our database.
 
     SP…      the payment, in the ledger of the first person of the invoice; SP…B, SP…C of the others
-    SP…R1    its first refund or dispute
-    SP…U1    the same money once more, when that refund failed after all or that dispute was won
+    SP…R1    what was first taken out of a ledger again: by a refund or a dispute, or as entered with a wrong patient
+    SP…U1    the same money once more: that refund failed after all or that dispute was won; or with the right patient
+
+Whatever happens to a payment, in whoever's ledger, counts on: after a move by R1 and U1 its next refund is R2.
 """
 
 from __future__ import annotations
@@ -32,15 +34,15 @@ def payment_reference(charge_id: str, person: int = 0) -> str:
 
 
 def reversal_reference(original: str, number: int) -> str:
-    """The mark of the n-th refund or dispute of the payment with that mark, counted from 1."""
+    """The mark of what was taken out for the n-th time of the payment with that mark, counted from 1."""
     lettered = len(original) > _FIRST_PERSON
     if number > (len(_DIGITS) if lettered else 99):
-        raise InvariantBroken(f"The payment {original} was returned in more parts than can be told apart.")
+        raise InvariantBroken(f"The payment {original} was taken back more often than can be told apart.")
     return f"{original}R{_DIGITS[number - 1] if lettered else number}"
 
 
 def undone_reference(reversal: str) -> str:
-    """The mark of the entry that takes the reversal with that mark back."""
+    """The mark of the entry that takes the reversal with that mark back, or makes up for it with another patient."""
     place = _FIRST_PERSON if reversal[_FIRST_PERSON] == "R" else _FIRST_PERSON + 1
     return f"{reversal[:place]}U{reversal[place + 1 :]}"
 

@@ -29,15 +29,18 @@ def references(row: Payment, history: Sequence[Payment]) -> frozenset[str]:
     """Every text of the row that could be our reference.
 
     A refund may have copied the texts of its payment, which are not its own. It is given the announced references of
-    the payments that it could take back, as long as no other row carries them.
+    the payments that it could take back, as long as neither it nor another row is marked with one of them.
     """
     if row.amount.cents >= 0:
         return row.marks
     originals = [other for other in history if other.amount.cents > 0]
     copied = frozenset[str]().union(*(original.marks for original in originals))
     carried = frozenset[str]().union(*(other.marks - copied for other in history if other.amount.cents < 0))
+    own = row.marks - copied
+    if own & {original.announced for original in originals}:
+        return own
     announced = {original.announced for original in originals if original.announced and could_reverse(row, original)}
-    return (row.marks - copied) | (announced - carried)
+    return own | (announced - carried)
 
 
 def could_reverse(row: Payment, original: Payment) -> bool:

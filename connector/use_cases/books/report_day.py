@@ -16,7 +16,7 @@ from connector.billing.members import MethodKind
 from connector.billing.processor import Movement
 from connector.clock import business_date, day_bounds
 from connector.errors import EdgeError
-from connector.ledger.write_back.models import Leg, WriteBack
+from connector.ledger.write_back.models import EntryMove, Leg, WriteBack
 from connector.ledger.write_back.states import WAITING, WriteBackState
 from connector.money import Money
 from connector.pms_adapters.records import PmsEntry
@@ -36,7 +36,7 @@ from connector.use_cases.books.invoice_balances import invoice_balances
 from connector.use_cases.context import Context
 from connector.use_cases.returns.final_returns import AT_BANK
 
-M = TypeVar("M", Payment, ReturnedPayment, UndoneReturn, WriteBack)
+M = TypeVar("M", Payment, ReturnedPayment, UndoneReturn, WriteBack, EntryMove)
 
 DEBIT_DAYS = timedelta(days=14)
 """How far back Stripe's lines of money that became final today may lie; BECS answers within a few business days."""
@@ -54,6 +54,7 @@ def report_day(context: Context, location: Location, day: date) -> DayReport:
         undone = _of_day(session, UndoneReturn, location, UndoneReturn.business_date == day)
         rows = _of_day(session, WriteBack, location, WriteBack.entry_date == day)
         elsewhere = _of_day(session, WriteBack, location, WriteBack.entry_date != day, _stands_on(sheet or []))
+        moves = _of_day(session, EntryMove, location, EntryMove.business_date == day)
         strangers = _other_locations(session, location, sheet or [])
         differences = []
         if movements is not None:
@@ -80,6 +81,7 @@ def report_day(context: Context, location: Location, day: date) -> DayReport:
         written=_sum(_signed(row).cents for row in confirmed),
         recorded_by_hand=_sum(_signed(row).cents for row in rows if row.state is WriteBackState.RECORDED),
         waiting={state.value: _sum(_signed(row).cents for row in waiting if row.state is state) for state in WAITING},
+        moved=_sum(move.amount_cents for move in moves),
         pms_other=_sum(entry.amount.cents for entry in sheet or [] if not entry.references & ours),
         differences=tuple(differences),
         problems=tuple(problems),

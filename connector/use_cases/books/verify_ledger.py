@@ -16,7 +16,7 @@ from connector.database.sums import summed
 from connector.ledger.accounts import Account
 from connector.ledger.journal import JournalEntry, Posting, balances, unbalanced
 from connector.ledger.recipes import Recipe
-from connector.ledger.write_back.models import Leg, WriteBack
+from connector.ledger.write_back.models import EntryMove, Leg, WriteBack
 from connector.use_cases.context import Context
 from connector.use_cases.invoices.lines import lines_of
 
@@ -132,6 +132,16 @@ def _faults(session: Session) -> Iterator[str]:
         yield from _entries(session, source)
         if source.leg:
             yield from _write_backs(session, source, source.leg)
+    yield from _moves(session)
+
+
+def _moves(session: Session) -> Iterator[str]:
+    """Each move takes out with one patient just what it enters with the other, and moves no money in the book."""
+    for leg in Leg:
+        made = (WriteBack.source_id == EntryMove.id) & (WriteBack.leg == leg)
+        same = (WriteBack.amount_cents == EntryMove.amount_cents) & (WriteBack.member_id == EntryMove.member_id)
+        for move_id in session.scalars(select(EntryMove.id).where(~select(WriteBack.id).where(made, same).exists())):
+            yield f"The move {move_id} has no {leg} write-back of its amount."
 
 
 def _entries(session: Session, source: _Source) -> Iterator[str]:

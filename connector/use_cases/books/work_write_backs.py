@@ -10,6 +10,7 @@ from connector.billing.clinics import Location
 from connector.ledger.write_back.engine import Mapper, Tally, WriteBackEngine
 from connector.ledger.write_back.models import WriteBack
 from connector.ledger.write_back.states import WriteBackState
+from connector.use_cases.books.move_entries import follow_links
 from connector.use_cases.containment import contained
 from connector.use_cases.context import Context
 from connector.use_cases.continuity.require_current import require_current
@@ -26,6 +27,7 @@ def work_write_backs(context: Context, location_id: str | None = None, mapper: M
     another process of this installation is at it, or another installation writes to a practice system, nothing is done.
     Raises DatabaseUnavailable.
     """
+    follow_links(context)
     tallies: dict[str, Tally] = {}
     under_way: dict[str, Iterator[Location]] = {}
     with context.installation.sending() as alone:
