@@ -4,6 +4,8 @@ A message is one clear sentence with the next step and names things by id, never
 Errors of vendors and libraries are translated at the edge and do not travel further.
 """
 
+from datetime import date
+
 
 class ConnectorError(Exception):
     """Root of all errors that the product raises on purpose."""
@@ -31,6 +33,14 @@ class OutcomeUnknown(EdgeError):
 
 class Rejected(EdgeError):
     """The other side refused the request and changed nothing; a person or a program change is needed."""
+
+
+class PeriodClosed(Rejected):
+    """The day's books are closed over there: nothing was changed; it can be entered on `open_from` or later."""
+
+    def __init__(self, message: str, open_from: date) -> None:
+        super().__init__(message)
+        self.open_from = open_from
 
 
 class AccessDenied(EdgeError):

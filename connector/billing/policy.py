@@ -6,6 +6,7 @@ Kept with the location and changed by `connector locations set`. `docs/billing.m
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
@@ -126,6 +127,9 @@ class BillingPolicy(BaseModel):
     """Fees of a payment plan in its first year near which staff are warned: credit law may ask for a licence."""
 
     household_posting: HouseholdPosting = HouseholdPosting.PER_PERSON
+    books_open_from: date | None = None
+    """The practice's books are closed before that day: what is entered later is dated on it, with the true date in the
+    note. For practice systems that do not tell."""
     platform_tier: Annotated[str, Field(max_length=40)] = "free"
     fee_bearer: FeeBearer = FeeBearer.PRACTICE
 

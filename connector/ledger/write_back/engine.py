@@ -315,7 +315,7 @@ class WriteBackEngine:
 
     def _request(self, row: WriteBack) -> Receipt:
         patient = recipient(row)
-        shared = (row.amount, row.entry_date, row.payment_type, row.note)
+        shared = (row.amount, row.dated, row.payment_type, row.note)
         if row.leg is Leg.PAYMENT:
             return self._adapter.record_payment(PaymentCommand(row.reference, patient, *shared))
         with self._database.read() as session:

@@ -52,7 +52,7 @@ class Look:
         patient = searched(row)
         relevant = {entry.id: entry for entry in [*self._by_patient[patient], *self._by_reference[row.reference]]}
         amount = row.amount if row.leg is Leg.PAYMENT else -row.amount
-        sought = Sought(row.reference, patient, amount, row.entry_date, baseline, taken)
+        sought = Sought(row.reference, patient, amount, row.dated, baseline, taken)
         return judge(sought, list(relevant.values()))
 
     def _proven_for_others(self, row: WriteBack) -> set[str]:

@@ -49,6 +49,9 @@ class WriteBack(Base):
     amount_cents: Mapped[int]
     currency: Mapped[str]
     entry_date: Mapped[date]
+    """The business date of the money."""
+    ledger_date: Mapped[date | None]
+    """The date under which it is entered instead, because that day is closed in the practice system."""
     payment_type: Mapped[str]
     note: Mapped[str] = mapped_column(Text)
     automatic: Mapped[bool]
@@ -84,6 +87,11 @@ class WriteBack(Base):
     @property
     def amount(self) -> Money:
         return Money(self.amount_cents, self.currency)
+
+    @property
+    def dated(self) -> date:
+        """The date of the entry in the practice system, as we write it."""
+        return self.ledger_date or self.entry_date
 
 
 class WriteBackStep(Base):

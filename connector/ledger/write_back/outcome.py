@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
-from connector.errors import AccessDenied, EdgeError, NotSent, Rejected, Unsupported
+from connector.errors import AccessDenied, EdgeError, NotSent, PeriodClosed, Rejected, Unsupported
 from connector.ledger.write_back.evidence import Evidence, Finding
 from connector.ledger.write_back.models import Leg, WriteBack
 from connector.ledger.write_back.states import WriteBackState
@@ -108,9 +108,18 @@ def refused(row: WriteBack, error: EdgeError, manifest: Manifest, now: datetime)
     if isinstance(error, (NotSent, AccessDenied)):
         # Certainly nothing was written, so the claim does not count towards ATTEMPTS_MAX.
         return Change(row, S.QUEUED, str(error), {"next_attempt_at": now + BACK_OFF, "attempts": row.attempts - 1})
+    if isinstance(error, PeriodClosed) and error.open_from > row.dated:
+        redated = {**dated_later(row, error.open_from), "next_attempt_at": now, "attempts": row.attempts - 1}
+        return Change(row, S.QUEUED, f"{error} It is entered on {error.open_from:%d/%m/%Y}.", redated)
     if isinstance(error, (Rejected, Unsupported)):
         return Change(row, S.REJECTED, str(error))
     return unclear(row, str(error), manifest, now)
+
+
+def dated_later(row: WriteBack, day: date) -> dict[str, Any]:
+    """The columns of an entry that cannot be dated on its own day; the note keeps the true one."""
+    true = f" (of {row.entry_date:%d/%m/%Y})"
+    return {"ledger_date": day, "note": row.note if row.note.endswith(true) else row.note + true}
 
 
 def reversal_by_hand(row: WriteBack) -> Change:

@@ -10,6 +10,7 @@ from itertools import islice
 
 import httpx
 
+from connector.clock import zone
 from connector.errors import (
     AccessDenied,
     NotSent,
@@ -25,6 +26,7 @@ from connector.pms_adapters.open_dental import mapping, reversals
 from connector.pms_adapters.open_dental.client import OpenDentalClient
 from connector.pms_adapters.open_dental.manifest import MANIFEST, manifest_for
 from connector.pms_adapters.open_dental.mapping import Payment
+from connector.pms_adapters.open_dental.period import ClosedPeriod
 from connector.pms_adapters.open_dental.probe import examine, payment_types
 from connector.pms_adapters.open_dental.settings import OpenDentalSettings, Reversals
 from connector.pms_adapters.pace import Deadline
@@ -78,6 +80,7 @@ class OpenDentalAdapter:
         self._payment_types: Mapping[str, int] | None = None
         self._patient_pages = 0
         """So many pages the office's list of patients has at least, as far as it was read."""
+        self._period = ClosedPeriod(self._client, context.clock, zone(context.timezone))
 
     @property
     def manifest(self) -> Manifest:
@@ -159,6 +162,7 @@ class OpenDentalAdapter:
         deadline = self._deadline()
         patient = mapping.id_number(command.patient_id)
         with _before_the_write():
+            self._period.demand_open(command.entry_date, deadline)
             pay_type = self._payment_type(command.payment_type, deadline)
         body = {
             "PatNum": patient,
@@ -174,6 +178,8 @@ class OpenDentalAdapter:
         except Rejected:
             # The office may have renumbered or removed a payment type since they were read.
             self._payment_types = None
+            with suppress(NotSent), _before_the_write():
+                self._period.demand_open(command.entry_date, deadline, anew=True)
             raise
         return _receipt(answer, patient, amount)
 

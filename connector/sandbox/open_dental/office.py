@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from threading import RLock
 
@@ -101,6 +101,13 @@ class Office:
         row = self.db.execute("SELECT ValueString FROM preference WHERE PrefName = ?", (name,)).fetchone()
         return int(row[0]) if row else 0
 
+    def demand_open(self, day: str) -> None:
+        """Raise ApiError 400 for a closed day, where that binds the API."""
+        last = date.fromisoformat(self.today) - timedelta(days=self.options.lock_days)
+        too_old = self.options.lock_days > 0 and day <= last.isoformat()
+        if self.options.lock_binds_api and (day <= self.options.lock_date or too_old):
+            raise ApiError(400, "Date is locked.")
+
     def default_billing_type(self) -> int:
         """The DefNum of the first billing type, which new patients get."""
         query = "SELECT MIN(DefNum) FROM definition WHERE Category = ?"
@@ -119,6 +126,8 @@ class Office:
                 ("RigorousAccounting", options.allocation.preference),
                 ("FutureTransDatesAllowed", future),
                 ("AccountAllowFutureDebits", future),
+                ("SecurityLockDate", options.lock_date),
+                ("SecurityLockDays", str(options.lock_days)),
             ],
         )
 

@@ -80,6 +80,12 @@ class OfficeOptions:
     negative_payments: bool = False
     """Whether POST /payments takes a negative PayAmt."""
     future_dates_allowed: bool = False
+    lock_date: str = ""
+    """Preference SecurityLockDate (yyyy-mm-dd): that day and all before it are closed."""
+    lock_days: int = 0
+    """Preference SecurityLockDays: what is so many days old is closed; 0 for nothing."""
+    lock_binds_api: bool = False
+    """Whether a closed day is refused to the API, too. The vendor says that it binds people only."""
     timezone: str = "Australia/Sydney"
 
     def __post_init__(self) -> None:

@@ -53,6 +53,7 @@ def create(office: Office, call: Call) -> Reply:
     pay_date = wire.day(body, "PayDate") or office.today
     if pay_date > office.today and not office.options.future_dates_allowed:
         raise ApiError(400, "PayDate cannot be in the future.")
+    office.demand_open(pay_date)
     clinic = wire.integer(body, "ClinicNum")
     if clinic and not office.knows("clinic", "ClinicNum", clinic):
         raise ApiError(400, "ClinicNum is invalid.")

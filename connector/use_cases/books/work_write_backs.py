@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from connector.billing.clinics import Location
 from connector.ledger.write_back.engine import Mapper, Tally, WriteBackEngine
 from connector.ledger.write_back.models import WriteBack
-from connector.ledger.write_back.states import WriteBackState
+from connector.ledger.write_back.outcome import dated_later
+from connector.ledger.write_back.queue import amend
+from connector.ledger.write_back.states import ABSENT, WriteBackState
 from connector.use_cases.books.move_entries import follow_links
 from connector.use_cases.containment import contained
 from connector.use_cases.context import Context
@@ -47,12 +49,24 @@ def _turns(context: Context, location: Location, mapper: Mapper, tally: Tally) -
     """The work of one location, a round at a time."""
     with contained(location, tally.stop):
         require_current(context)
+        _date_into_open_period(context, location)
         for _ in _engine(context, location, mapper).rounds(tally):
             yield location
             require_current(context)
     if tally.rejected:
         with context.database.unit_of_work() as session:
             cancel_out(session, context.clock.now())
+
+
+def _date_into_open_period(context: Context, location: Location) -> None:
+    """What is surely not entered yet, and whose day the practice says is closed, is dated on the first open one."""
+    if (first := location.policy.books_open_from) is None:
+        return
+    dated = func.coalesce(WriteBack.ledger_date, WriteBack.entry_date)
+    late = select(WriteBack).where(WriteBack.location_id == location.id, WriteBack.state.in_(ABSENT), dated < first)
+    with context.database.unit_of_work() as session:
+        for row in session.scalars(late).all():
+            amend(session.connection(), row, {**dated_later(row, first), "fence": row.fence + 1})
 
 
 def _engine(context: Context, location: Location, mapper: Mapper) -> WriteBackEngine:

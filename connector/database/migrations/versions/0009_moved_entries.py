@@ -41,6 +41,7 @@ def upgrade() -> None:
     op.create_index("ix_entry_move_payment_id", "entry_move", ["payment_id"])
     with op.batch_alter_table("write_back") as batch:
         batch.add_column(sa.Column("after_id", text))
+        batch.add_column(sa.Column("ledger_date", sa.Date()))
         batch.create_foreign_key(op.f("fk_write_back_after_id_write_back"), "write_back", ["after_id"], ["id"])
     op.add_column("patient_link", sa.Column("entries_follow_since", Instant()))
     op.add_column("patient_link", sa.Column("entries_follow_by", text))
