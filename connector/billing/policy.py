@@ -82,6 +82,13 @@ Hour = Annotated[int, WHOLE, Field(ge=0, le=24)]
 Cents = Annotated[int, WHOLE, Field(ge=0, le=99_999_999)]
 
 
+_KINDS = "membership|exit|instalment|instant|hold"
+Kind = Annotated[str, Field(pattern=f"^({_KINDS})$")]
+"""A kind of invoice."""
+PaymentType = Annotated[str, Field(pattern=rf"^(({_KINDS})\.)?(card|becs)=\S[^=]{{0,49}}$")]
+"""`card=NAME`, or for one kind of invoice only `instalment.card=NAME`."""
+
+
 class BillingPolicy(BaseModel):
     """The settings of one location. Days count from the due date or from the day of the failure, in local dates."""
 
@@ -127,6 +134,9 @@ class BillingPolicy(BaseModel):
     """Fees of a payment plan in its first year near which staff are warned: credit law may ask for a licence."""
 
     household_posting: HouseholdPosting = HouseholdPosting.PER_PERSON
+    allocated_kinds: tuple[Kind, ...] = ()
+    """Kinds of invoice whose payments go towards open treatment; all others are prepayments."""
+    payment_types: tuple[PaymentType, ...] = ()
     books_open_from: date | None = None
     """The practice's books are closed before that day: what is entered later is dated on it, with the true date in the
     note. For practice systems that do not tell."""

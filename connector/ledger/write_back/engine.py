@@ -317,7 +317,7 @@ class WriteBackEngine:
         patient = recipient(row)
         shared = (row.amount, row.dated, row.payment_type, row.note)
         if row.leg is Leg.PAYMENT:
-            return self._adapter.record_payment(PaymentCommand(row.reference, patient, *shared))
+            return self._adapter.record_payment(PaymentCommand(row.reference, patient, *shared, row.prepayment))
         with self._database.read() as session:
             original = session.get_one(WriteBack, row.reverses_id)
         return self._adapter.record_reversal(

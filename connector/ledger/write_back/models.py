@@ -54,6 +54,8 @@ class WriteBack(Base):
     """The date under which it is entered instead, because that day is closed in the practice system."""
     payment_type: Mapped[str]
     note: Mapped[str] = mapped_column(Text)
+    prepayment: Mapped[bool] = mapped_column(default=True)
+    """Kept for what will be done; otherwise it goes towards the patient's open treatment."""
     automatic: Mapped[bool]
     """Posted by itself once linked; otherwise a person posts it."""
     state: Mapped[WriteBackState] = mapped_column(state_column(WriteBackState))

@@ -48,6 +48,7 @@ class Order:
     payment_type: str
     note: str
     automatic: bool = True
+    prepayment: bool = True
     reverses_id: str | None = None
     after_id: str | None = None
 
@@ -80,6 +81,7 @@ def _row(order: Order, patient_id: str | None, now: datetime) -> dict[str, Any]:
         "payment_type": order.payment_type,
         "note": order.note,
         "automatic": order.automatic,
+        "prepayment": order.prepayment,
         # What takes an entry back waits for that one instead of a link, and goes where it went.
         "state": S.QUEUED if order.reverses_id else _entry_state(order.automatic, patient_id),
         "pms_patient_id": patient_id,

@@ -13,6 +13,7 @@ import httpx
 from connector.clock import zone
 from connector.errors import (
     AccessDenied,
+    EdgeError,
     NotSent,
     OutcomeUnknown,
     RateLimited,
@@ -147,7 +148,24 @@ class OpenDentalAdapter:
         """POST one payment that carries the reference in CheckNum and at the start of PayNote."""
         self._check(command.reference, command.amount)
         prepayment = {"isPrepayment": "true"} if command.prepayment else {}
-        return self._post(command, command.amount, prepayment)
+        receipt = self._post(command, command.amount, prepayment)
+        if self._settings.backup_provider:
+            self._provide(receipt, mapping.id_number(command.patient_id))
+        return receipt
+
+    def _provide(self, receipt: Receipt, patient: int) -> None:
+        """Open Dental gives each split the patient's own provider; those without one get the backup provider.
+
+        The payment stands by now, so whatever fails here leaves only the provider open.
+        """
+        deadline = self._deadline()
+        with suppress(EdgeError):
+            wanted = {"PatNum": patient, "PayNum": int(receipt.entry_id or 0)}
+            splits = self._client.rows("paysplits", wanted, deadline)
+            for row in splits:
+                if str(mapping.number(row, "PayNum")) == receipt.entry_id and mapping.number(row, "ProvNum") == 0:
+                    number = mapping.number(row, "SplitNum")
+                    self._client.change("paysplits", number, {"ProvNum": self._settings.backup_provider}, deadline)
 
     def record_reversal(self, command: ReversalCommand) -> Receipt:
         """Take a payment back in the way that the setting `reversals` names. Raises Unsupported for others."""

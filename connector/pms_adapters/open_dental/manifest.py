@@ -18,6 +18,9 @@ MANIFEST = Manifest(
         SettingField("customer_key", "Key of this office, from Setup > Advanced Setup > API.", secret=True),
         SettingField("mode", "remote, service or local; when absent, the address decides.", required=False),
         SettingField("payment_type", "Payment type for methods that the office has no type for.", required=False),
+        SettingField(
+            "backup_provider", "ProvNum for the payments of patients without a provider of their own.", required=False
+        ),
         SettingField("reversals", "refund (the default), negative_payment or none.", required=False),
     ),
     # CheckNum is a varchar(25) and is cut off silently.

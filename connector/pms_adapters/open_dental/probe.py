@@ -28,6 +28,7 @@ def examine(client: OpenDentalClient, settings: OpenDentalSettings, deadline: De
         problems += _version_problems(version, settings)
         problems += _permission_problems(client, deadline)
         problems += _payment_type_problems(client, settings, deadline)
+        problems += _provider_problems(client, settings, deadline)
     except EdgeError as error:
         problems.append(_sentence(error))
     return ProbeReport(version, tuple(problems))
@@ -76,6 +77,13 @@ def _payment_type_problems(client: OpenDentalClient, settings: OpenDentalSetting
             yield "The office has no payment type of the name in the setting 'payment_type': add it under Definitions."
     elif preference(client, "ApiPaymentType", deadline) in ("", "0"):
         yield "The office has chosen no payment type for API payments: choose one in Setup > Advanced Setup > API."
+
+
+def _provider_problems(client: OpenDentalClient, settings: OpenDentalSettings, deadline: Deadline) -> Iterator[str]:
+    if settings.backup_provider:
+        known = {mapping.number(row, "ProvNum") for row in client.rows("providers", {}, deadline)}
+        if settings.backup_provider not in known:
+            yield "The office has no provider of the number in the setting 'backup_provider': correct the setting."
 
 
 def _sentence(error: EdgeError) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -62,6 +63,8 @@ class OpenDentalSettings:
     mode: Mode
     payment_type: str
     reversals: Reversals
+    backup_provider: int = 0
+    """ProvNum for patients who have no provider of their own; 0 for none."""
 
     @classmethod
     def parse(cls, settings: Mapping[str, str]) -> OpenDentalSettings:
@@ -76,6 +79,7 @@ class OpenDentalSettings:
             customer_key=_key(settings, "customer_key"),
             mode=mode,
             payment_type=settings.get("payment_type", "").strip(),
+            backup_provider=_number("backup_provider", settings.get("backup_provider", "")),
             reversals=_choice(Reversals, "reversals", settings.get("reversals", "")) or Reversals.REFUND,
         )
 
@@ -126,6 +130,14 @@ def _choice(kind: type[Choice], name: str, text: str) -> Choice | None:
         return kind(text.strip().lower())
     except ValueError:
         raise DomainError(f"The setting {name!r} must be one of {', '.join(kind)}.") from None
+
+
+def _number(name: str, text: str) -> int:
+    if not text.strip():
+        return 0
+    if not re.fullmatch(r"[1-9][0-9]{0,17}", text.strip(), re.ASCII):
+        raise DomainError(f"The setting {name!r} must be a number of Open Dental's list of providers.")
+    return int(text)
 
 
 def _key(settings: Mapping[str, str], name: str) -> str:

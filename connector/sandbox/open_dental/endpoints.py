@@ -60,6 +60,7 @@ ENDPOINTS: dict[str, Endpoint] = {
     "PUT payments/{key}": _write(payments.update, "ApiPayments", "23.3.11"),
     "PUT payments/{key}/Partial": _write(refunds.replace_splits, "ApiPayments", "25.1.11"),
     "GET paysplits": _get(ledger.list_splits, "22.4.16", "PatNum PayNum ProcNum"),
+    "PUT paysplits/{key}": _write(ledger.change_split, "ApiPayments", "25.2.9"),
     "GET adjustments": _get(adjustments.listing, "22.2.21", "PatNum AdjType ProcNum"),
     "POST adjustments": _write(adjustments.create, "ApiAllOthers", "22.2.22"),
     "PUT adjustments/{key}": _write(adjustments.update, "ApiAllOthers", "22.2.23"),

@@ -74,6 +74,21 @@ def run_aging(office: Office, guarantor: int) -> None:
     )
 
 
+def change_split(office: Office, call: Call) -> Reply:
+    """PUT /paysplits/{SplitNum}: only its provider and its clinic, which must exist."""
+    if not office.knows("paysplit", "SplitNum", call.key):
+        raise ApiError(404, "PaySplit not found.")
+    changes: dict[str, object] = {"SecDateTEdit": office.stamp}
+    for name, table in (("ProvNum", "provider"), ("ClinicNum", "clinic")):
+        if (number := wire.integer(call.body, name)) is not None:
+            if number and not office.knows(table, name, number):
+                raise ApiError(400, f"{name} is invalid.")
+            changes[name] = number
+    office.update("paysplit", "SplitNum", call.key, changes)
+    row = office.db.execute(f"{_SPLITS} WHERE SplitNum = ?", (call.key,)).fetchone()
+    return Reply(_split(row))
+
+
 def list_splits(office: Office, call: Call) -> Reply:
     """GET /paysplits: by patient, payment or procedure, in no promised order."""
     wanted = {name: wire.integer(call.query, name) for name in ("PatNum", "PayNum")}

@@ -119,6 +119,13 @@ def _set_status(office: Office, request: Source, status: str) -> dict[str, objec
     return {"PatNum": number}
 
 
+def _set_provider(office: Office, request: Source) -> dict[str, object]:
+    """The patient's primary provider; 0 for none, as files from another program may have it."""
+    number = existing(office, wire.required(wire.integer, request, "PatNum"))["PatNum"]
+    office.update("patient", "PatNum", number, {"PriProv": wire.required(wire.integer, request, "ProvNum")})
+    return {"PatNum": number}
+
+
 def _add_payment_plan(office: Office, request: Source) -> dict[str, object]:
     patient = existing(office, wire.required(wire.integer, request, "PatNum"))
     values = (patient["PatNum"], office.today, wire.required(wire.amount, request, "PayAmt"))
@@ -140,6 +147,7 @@ _ACTIONS: dict[str, Callable[[Office, Source], dict[str, object]]] = {
     "merge_patients": _merge_patients,
     "archive_patient": _archive_patient,
     "delete_patient": _delete_patient,
+    "set_provider": _set_provider,
     "add_payment_plan": _add_payment_plan,
     "add_clinic": _add_clinic,
 }

@@ -264,6 +264,7 @@ def _moved(
         leg=Leg.PAYMENT,
         reference=undone_reference(out.reference),
         note=f"SmilePass payment of {payment.business_date:%d/%m/%Y}, entered with another patient before",
+        prepayment=entry.prepayment,
         reverses_id=None,
         after_id=out_id,
     )

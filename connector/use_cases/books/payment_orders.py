@@ -18,13 +18,18 @@ from connector.matching.models import PatientLink
 from connector.money import Money
 from connector.use_cases.invoices.lines import lines_of
 
-PAYMENT_TYPES = {
-    MethodKind.CARD: "SmilePass Card",
-    MethodKind.BECS: "SmilePass Direct Debit",
-}
+_PAYMENT_TYPES = {"card": "SmilePass Card", "becs": "SmilePass Direct Debit"}
+_METHODS = {MethodKind.CARD: "card", MethodKind.BECS: "becs"}
 
 _AUTOMATIC = (InvoiceKind.MEMBERSHIP, InvoiceKind.EXIT, InvoiceKind.INSTALMENT)
 """Posted by themselves once linked; what is paid once, or at the practice, waits for a person's Post to Ledger."""
+
+
+def payment_type(location: Location, invoice: Invoice, method: MethodKind) -> str:
+    """The name in the practice system for what came through Stripe: by kind and method, by method, or the default."""
+    name = _METHODS[method]
+    named = dict(text.split("=", 1) for text in location.policy.payment_types)
+    return str(named.get(f"{invoice.kind}.{name}") or named.get(name) or _PAYMENT_TYPES[name])
 
 
 def payment_orders(
@@ -38,13 +43,16 @@ def payment_orders(
     if location.policy.household_posting is HouseholdPosting.HOLDER:
         parts = {invoice.member_id: sum(parts.values())}
     owed = [(member_id, cents) for member_id, cents in parts.items() if cents]
+    prepayment = invoice.kind not in location.policy.allocated_kinds
     return [
-        (_order(payment, invoice, person, member_id, cents, payment_type), live_patient(session, member_id))
+        (_order(payment, invoice, person, member_id, cents, payment_type, prepayment), live_patient(session, member_id))
         for person, (member_id, cents) in enumerate(owed)
     ]
 
 
-def _order(payment: Payment, invoice: Invoice, person: int, member_id: str, cents: int, payment_type: str) -> Order:
+def _order(
+    payment: Payment, invoice: Invoice, person: int, member_id: str, cents: int, payment_type: str, prepayment: bool
+) -> Order:
     return Order(
         location_id=payment.location_id,
         member_id=member_id,
@@ -55,6 +63,7 @@ def _order(payment: Payment, invoice: Invoice, person: int, member_id: str, cent
         entry_date=payment.business_date,
         payment_type=payment_type,
         note=_note(invoice),
+        prepayment=prepayment,
         automatic=invoice.kind in _AUTOMATIC and payment.method_kind is not MethodKind.DESK,
     )
 

@@ -26,7 +26,7 @@ from connector.errors import InvariantBroken
 from connector.ledger import recipes
 from connector.ledger.journal import Booking, post
 from connector.ledger.write_back.queue import enqueue
-from connector.use_cases.books.payment_orders import PAYMENT_TYPES, payment_orders
+from connector.use_cases.books.payment_orders import payment_orders, payment_type
 from connector.use_cases.collection.business_day import day_of_money
 from connector.use_cases.context import Context
 from connector.use_cases.invoices.lock_invoice import lock_invoice
@@ -121,7 +121,8 @@ def _succeed(
     entry = recipes.charge_settled(payment.id, settled.gross, settled.fee, settled.application_fee)
     post(session, [Booking(entry, location.id, payment.business_date)], now)
     book_platform_fee(session, context, location, payment, invoice, now)
-    enqueue(session, payment_orders(session, location, payment, invoice, PAYMENT_TYPES[method.kind]), now)
+    named = payment_type(location, invoice, method.kind)
+    enqueue(session, payment_orders(session, location, payment, invoice, named), now)
     queue_receipt(session, location, invoice, payment, attempt, now)
     log.info(
         "payment.settled",

@@ -114,6 +114,7 @@ def _restoration(session: Session, person: Standing, row: WriteBack, undone: Und
         entry_date=undone.business_date,
         payment_type=row.payment_type,
         note=f"SmilePass return {row.reference} undone",
+        prepayment=person.original.prepayment,
         reverses_id=None if moved else row.id,
         after_id=row.id if moved else None,
     )

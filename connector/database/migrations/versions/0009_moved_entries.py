@@ -1,4 +1,4 @@
-"""Entries that were moved from a wrong patient to the right one."""
+"""Entries that were moved to the right patient, are dated later, or go towards treatment."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -42,7 +42,10 @@ def upgrade() -> None:
     with op.batch_alter_table("write_back") as batch:
         batch.add_column(sa.Column("after_id", text))
         batch.add_column(sa.Column("ledger_date", sa.Date()))
+        batch.add_column(sa.Column("prepayment", sa.Boolean(), nullable=False, server_default=sa.true()))
         batch.create_foreign_key(op.f("fk_write_back_after_id_write_back"), "write_back", ["after_id"], ["id"])
+    with op.batch_alter_table("write_back") as batch:
+        batch.alter_column("prepayment", server_default=None)
     op.add_column("patient_link", sa.Column("entries_follow_since", Instant()))
     op.add_column("patient_link", sa.Column("entries_follow_by", text))
     guard(APPEND_ONLY)
