@@ -23,7 +23,7 @@ from connector.billing.processor import ProcessorEvent
 from connector.billing.stripe import StripeProcessor, news
 from connector.database.engine import DatabaseUnavailable
 from connector.database.installation import Installation, installation
-from connector.ledger.write_back import queue
+from connector.ledger.write_back import engine, queue
 from connector.ledger.write_back.connection_lease import TERM
 from connector.ledger.write_back.models import WriteBack
 from connector.ledger.write_back.outcome import ATTEMPTS_MAX
@@ -202,6 +202,19 @@ def test_of_two_installations_one_writes_and_the_other_takes_over_when_it_is_gon
     practice.advance(seconds=TERM.total_seconds())
     practice.settle()
     practice.assert_all_written()
+
+
+def test_an_installation_that_is_taken_over_during_a_run_ends_the_run(
+    practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stays due because somebody else writes now would keep it busy for ever."""
+    practice.paid()
+    answers = iter([True])
+    monkeypatch.setattr(engine, "hold", lambda *_: next(answers, False))
+
+    done = practice.write()
+
+    assert (done.sent, practice.states()) == (0, [S.QUEUED])
 
 
 def test_of_two_processes_of_one_installation_one_writes_at_a_time(practice: Practice, tmp_path: Path) -> None:
