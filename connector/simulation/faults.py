@@ -41,7 +41,7 @@ class FaultKind(StrEnum):
     STAFF_DELETED = "staff_deleted"
     """Staff delete one of our entries."""
     SET_BACK = "set_back"
-    """Somebody restores this morning's backup of the database in the evening."""
+    """Somebody restores a backup of the database, of this morning or of some days ago."""
     DECLINE = "decline"
     BECS_RETURN = "becs_return"
     CHARGEBACK = "chargeback"

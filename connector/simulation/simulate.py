@@ -46,6 +46,8 @@ CALM_ROUNDS = (ROUNDS[0], MORNING, ROUNDS[4])
 """Enough of them for the days on which nothing happens any more."""
 FOLLOW_UPS = (2, 6, 12)
 """Minutes after a round in which something was left unclear."""
+BACKUP_AGES = (0, 1, 3)
+"""Days from a backup to the evening on which it is restored: with Stripe's idempotency keys, and without."""
 CALM_DAYS = 12
 """Days without faults at the end: debits, returns and unclear writes come to an end."""
 OBJECTS_BETWEEN = 50_000
@@ -173,6 +175,8 @@ class Play:
         people = cast(wanted.members, sorted(PRICES), dice.of("cast"))
         self._life = Life(stage, location, dice, people)
         self._trouble = Trouble(stage, dice)
+        self._restore_on: date | None = None
+        """The day on which the backup that was made lately is put back."""
 
     def calm(self) -> None:
         """No fault from here on."""
@@ -182,24 +186,26 @@ class Play:
 
     def day(self, today: date) -> None:
         share = 1 / len(ROUNDS)
-        # What people did after a backup is lost with it, so on such a day they are all at home.
-        is_set_back = self._dice.falls(FaultKind.SET_BACK, 1)
+        if self._restore_on is None and self._dice.falls(FaultKind.SET_BACK, 1):
+            self.stage.save()
+            self._restore_on = today + timedelta(days=self._dice.of("set back").choice(BACKUP_AGES))
+        # What people did after a backup would be lost with it, so until it is restored they are all at home.
+        at_home = self._restore_on is not None
         for at in self._rounds:
             self._now = datetime.combine(today, at, zone(TIMEZONE))
             self.stage.set_time(self._now, self._trouble.clock_error(share))
             self._trouble.before(self._now, share)
-            if is_set_back and at == self._rounds[0]:
-                self.stage.save()
-            if is_set_back and at == self._rounds[-1]:
+            if self._restore_on == today and at == self._rounds[-1]:
                 self.stage.set_back()
+                self._restore_on = None
                 self._dice.count(FaultKind.SET_BACK)
             self._life.see_to_the_seal()
-            if not is_set_back:
+            if not at_home:
                 if at == MORNING:
                     self._life.morning(today)
                 self._life.between(share, today)
             # Nor is what is seen before it goes back any guide to what was.
-            looks = not is_set_back or at == self._rounds[-1]
+            looks = self._restore_on is None
             self._work(looks=looks)
             self._trouble.after()
             for minutes in FOLLOW_UPS:

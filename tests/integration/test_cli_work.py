@@ -74,7 +74,7 @@ def test_a_member_without_a_link_is_linked_by_hand_and_the_payment_goes_out(
     assert (taken.code, missing.code) == (1, 1)
     assert "end that link first with `connector links unlink --location leura`" in taken.err
     assert "There is no patient '999999'" in missing.err
-    assert linked == {"member_id": member_id, "patient_id": "1001", "released": 1}
+    assert linked == {"member_id": member_id, "patient_id": "1001", "released": 1, "with_former_patients": 0}
     assert second["write_backs"][SLUG]["confirmed"] == 1
     assert practice.json("links", "list", *HERE) == []
     assert personal_in(taken, missing) == []

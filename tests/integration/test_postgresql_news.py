@@ -128,6 +128,7 @@ def test_a_renewed_card_is_tried_once_more(practice: Practice) -> None:
 def test_money_that_goes_back_and_comes_again_is_recorded_once(practice: Practice) -> None:
     """A refund that fails in the end and a dispute that is won, each with what takes it back."""
     practice.enrol("pm_card_refundFail", frequency=Frequency.ANNUALLY)
+    practice.charge()
     practice.enrol(frequency=Frequency.ANNUALLY)
     practice.charge()
     refunded, disputed = (charge["id"] for charge in practice.stripe_charges())

@@ -23,6 +23,7 @@ from connector.errors import DomainError, EdgeError
 from connector.ledger.write_back.states import WriteBackState
 from connector.messaging.models import Message
 from connector.use_cases.books.close_day import close_day
+from connector.use_cases.books.link_members import link_by_person, unlink_by_person
 from connector.use_cases.collection.run_due import run_due
 from connector.use_cases.continuity.require_current import SET_BACK, require_current
 from connector.use_cases.continuity.resume import Resumption, resume
@@ -166,6 +167,30 @@ def test_a_refund_since_the_backup_is_learnt_and_reversed_once(practice: Practic
     practice.settle()
 
     assert [row.amount_cents for row in practice.all(ReturnedPayment)] == [payment.amount_cents]
+    practice.assert_all_written()
+
+
+def test_a_member_who_was_linked_to_another_patient_meanwhile_gets_no_second_entry(practice: Practice) -> None:
+    """The entry is found where it stands, and a person may move it."""
+    person = practice.enrol(adopted=True)
+    other = practice.enrol(None, linked=False)
+    practice.work()
+    backup = saved(practice)
+    practice.advance(days=31)
+    practice.work()
+    practice.settle()
+    before = len(practice.pms_rows())
+    set_back(practice, backup)
+    practice.advance(days=1)
+    practice.charge()
+    assert resumed(practice).done
+    unlink_by_person(practice.context, practice.location, person.member_id, "front desk")
+    link_by_person(practice.context, practice.location, person.member_id, other.patient_id, "front desk")
+
+    practice.work()
+    practice.settle()
+
+    assert len(practice.pms_rows()) == before
     practice.assert_all_written()
 
 

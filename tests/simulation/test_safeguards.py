@@ -15,9 +15,11 @@ from connector.billing import inbox
 from connector.billing.processor import ProcessorEvent
 from connector.billing.stripe.charges import Charges
 from connector.database.engine import Database
+from connector.database.seal import Seal
 from connector.ledger.write_back import outcome
 from connector.pms_adapters.open_dental.adapter import OpenDentalAdapter
 from connector.simulation import faults, trouble
+from connector.simulation import simulate as simulation
 from connector.simulation.faults import FaultKind
 from connector.simulation.simulate import Outcome, Wanted, simulate
 from connector.simulation.stage import Stage
@@ -42,10 +44,10 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trouble, "LONGEST_FUSE", 300)
 
 
-def first_broken(kinds: set[str]) -> Outcome | None:
+def first_broken(kinds: set[str], wanted: Wanted = WANTED) -> Outcome | None:
     """The first of the seeds that breaks a promise of these kinds."""
     for seed in SEEDS:
-        outcome = simulate(replace(WANTED, seed=seed))
+        outcome = simulate(replace(wanted, seed=seed))
         if kinds & {violation.kind for violation in outcome.verdict.violations}:
             return outcome
     return None
@@ -128,6 +130,15 @@ def test_without_moving_entries_money_is_left_with_the_wrong_patient(monkeypatch
     monkeypatch.setattr(move_entries, "_move", lambda *_: None)
 
     assert first_broken({"wrong_patient"})
+
+
+def test_without_the_seal_a_database_that_was_set_back_charges_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once Stripe has forgotten its keys the same names are of no help."""
+    monkeypatch.setitem(faults.LEVELS, "heavy", {F.SET_BACK: 0.5})
+    monkeypatch.setattr(Seal, "agrees", lambda _self, _kept: True)
+    monkeypatch.setattr(simulation, "BACKUP_AGES", (3,))
+
+    assert first_broken({"double_charge"}, replace(WANTED, days=12, members=30))
 
 
 def test_no_outside_call_is_made_within_a_unit_of_work(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from connector import ids
@@ -184,10 +184,13 @@ class Practice:
 
     def all(self, model: type[M]) -> list[M]:
         """Every row of a model, oldest first."""
-        key: Any = model.__mapper__.primary_key[0]
-        oldest = [getattr(model, "created_at").asc()] if hasattr(model, "created_at") else []  # noqa: B009
+        columns: Any = model.__table__.c
+        order = [columns[name] for name in ("created_at", "issued_at", "recorded_at", "number") if name in columns]
+        if self.context.database.path:
+            # As they were inserted, which tells those of one instant apart.
+            order = [text(f"{model.__tablename__}.rowid")]
         with self.context.database.read() as session:
-            return list(session.scalars(select(model).order_by(*oldest, key)))
+            return list(session.scalars(select(model).order_by(*order, *model.__mapper__.primary_key)))
 
     def write_back(self, leg: Leg = Leg.PAYMENT) -> WriteBack:
         """The only write-back of that leg."""

@@ -1,8 +1,8 @@
 """Resume with a database that was set back: adopt what was done since, then work on.
 
 What is due has the same ids in every copy (`due_ids`), so the same invoices and charges are decided on once more, and
-those that Stripe knows already are taken over with what became of them. Write-backs look for their reference before
-they send anything, as always. Whatever belongs to an agreement that this database has never heard of is named.
+those that Stripe knows already are taken over with what became of them. Then the practice systems are searched for what
+stands there. Whatever belongs to an agreement that this database has never heard of is named.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from connector.use_cases.collection.settle_charge import settle_charge
 from connector.use_cases.collection.sweep import NEWS_KEPT, sweep
 from connector.use_cases.containment import Told, attempted, contained
 from connector.use_cases.context import Context
+from connector.use_cases.continuity.find_entries import find_entries
 from connector.use_cases.continuity.require_current import change_seal, require_current
 from connector.use_cases.invoices.issue_due import IssueTally, issue_due
 from connector.use_cases.requests.request_payment import charge_due_requests
@@ -74,6 +75,9 @@ def resume(context: Context, actor: str) -> Resumption:
     swept = sweep(context, report.since)
     for problem in [*swept.problems, *read_news(context).problems]:
         report.tell(problem)
+    for location in context.locations():
+        with contained(location, report.tell):
+            find_entries(context, location, business_date(report.since, location.zone))
     _remember(context, report, actor)
     if swept.complete and not report.problems:
         _take_over(context)
