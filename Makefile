@@ -29,7 +29,8 @@ demo: setup
 test: setup
 	@$(BIN)/python -m pytest tests/unit --numprocesses auto --dist loadfile --cov --cov-report=
 	@$(BIN)/coverage report
-	@$(BIN)/python -m pytest tests --ignore=tests/unit --numprocesses auto --dist loadfile
+# The few long ones begin first, so that no processor waits for them in the end.
+	@$(BIN)/python -m pytest tests/simulation tests/integration --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 check: setup
 	@$(BIN)/ruff check connector tests

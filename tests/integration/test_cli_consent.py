@@ -19,6 +19,7 @@ from connector.billing.offers.plan_changes import PlanChange
 from connector.billing.offers.plan_files import write
 from connector.cli.main import cli
 from connector.money import Money
+from connector.use_cases.books.link_members import link_by_person, unlink_by_person
 from connector.use_cases.payment_plans.agree_payment_plan import start_payment_plan
 from tests.support.commands import command, document
 from tests.support.plan_changes import monthly
@@ -28,6 +29,7 @@ from tests.support.practice_setup import running_practice
 HERE = ("--location", "leura")
 ASKING: dict[str, tuple[tuple[str, ...], str]] = {
     "export": (("{folder}/export", "--and-stop"), "This installation will bill nobody any more"),
+    "links move": (("{member}", *HERE), "Move 1 payment of together 29.90 to the patient {patient}?"),
     "members cancel": (("{contract}",), "Owed: 0.00 AUD. Repeat with --yes to cancel."),
     "members change-plan": (
         ("{contract}", "{member}", "--plan", "Premium"),
@@ -78,6 +80,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator[S
         (payment,) = running.all(Payment)
         running.enrol("pm_card_decline_insufficient_funds", plan="Premium", linked=False, adopted=True)
         assert running.charge() == []
+        running.link(person)
+        running.write()
+        unlink_by_person(running.context, running.location, person.member_id, "front desk")
+        stranger = str(int(person.patient_id) + 5)
+        link_by_person(running.context, running.location, person.member_id, stranger, "front desk")
         (owed,) = (invoice for invoice in running.all(Invoice) if invoice.status is InvoiceStatus.OVERDUE)
         first = running.today.replace(month=10)
         total = Money(9_000, "aud")
@@ -87,6 +94,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator[S
         names = {
             "contract": person.contract_id,
             "member": person.member_id,
+            "patient": stranger,
             "payment": payment.id,
             "invoice": owed.id,
             "plan": plan_id,

@@ -57,7 +57,7 @@ def test_adapters_are_compared_in_one_table(paid: Installation) -> None:
     ]
     assert " ".join(" ".join(lines[3:]).split()) == (
         "open_dental Open Dental REST API read back full only at once "
-        "base_url, developer_key, customer_key, [mode], [payment_type], [reversals]"
+        "base_url, developer_key, customer_key, [mode], [payment_type], [backup_provider], [reversals]"
     )
 
 
@@ -92,14 +92,15 @@ def test_the_day_report_is_a_page_that_people_can_read(paid: Installation) -> No
     assert done.code == 0
     assert printed(done.out) == [
         "leura, Monday 02/03/2026, amounts in AUD",
-        "                          Count  Amount",
-        "Taken                         3   20.70",
-        "Returned                      0    0.00",
-        "Written                       3   20.70",
-        "Recorded by hand              0    0.00",
-        "Other entries in the PMS      0    0.00",
-        "Stripe fees                   3    1.26",
-        "Unexplained                   0    0.00",
+        "                            Count  Amount",
+        "Taken                           3   20.70",
+        "Returned                        0    0.00",
+        "Written                         3   20.70",
+        "Recorded by hand                0    0.00",
+        "Moved to the right patient      0    0.00",
+        "Other entries in the PMS        0    0.00",
+        "Stripe fees                     3    1.26",
+        "Unexplained                     0    0.00",
         "",
         "The practice system and Stripe agree with our book to the cent.",
         "The day is not over: figures may still change.",

@@ -38,7 +38,7 @@ _VERSIONS = "connector.database.migrations.versions"
 FIRST: tuple[str, ...] = import_module(f"{_VERSIONS}.0001_the_first_schema").APPEND_ONLY
 LATER: tuple[str, ...] = import_module(f"{_VERSIONS}.0002_the_billing_core").APPEND_ONLY
 NEWEST: tuple[str, ...] = import_module(f"{_VERSIONS}.0003_credit_notes").APPEND_ONLY
-MOVES: tuple[str, ...] = import_module(f"{_VERSIONS}.0007_moved_entries").APPEND_ONLY
+MOVES: tuple[str, ...] = import_module(f"{_VERSIONS}.0009_moved_entries").APPEND_ONLY
 APPEND_ONLY = (*FIRST, *LATER, *NEWEST, *MOVES)
 
 

@@ -22,6 +22,7 @@ from connector.billing.prices.platform_fees import FeeStatement
 from connector.billing.processor import (
     ChargeReport,
     ChargeStatus,
+    ListedCharge,
     MoneyBack,
     PaymentProcessor,
     ReturnReport,
@@ -65,6 +66,10 @@ class NoOutside:
         """Only one seal is kept here."""
         self.seal = text
         return "kept"
+
+    def charges_since(self, _instant: datetime) -> Iterator[ListedCharge]:
+        """Nothing was charged before."""
+        return iter(())
 
     def read_seal(self, _kept_as: str) -> str:
         return self.seal

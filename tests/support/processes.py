@@ -22,7 +22,6 @@ from pydantic import SecretStr
 from sqlalchemy import select, text, update
 
 from connector import ids
-from connector.billing.agreements.contracts import Contract
 from connector.clock import MovableClock
 from connector.daemon.application import application
 from connector.database.engine import Database
@@ -225,18 +224,19 @@ class Installation:
         return replace(self, folder=folder)
 
     def sibling(self, folder: Path) -> Installation:
-        """A twin whose members have signed contracts of their own, so that they owe the same and yet not the same."""
+        """A twin with a location and contracts of its own, so that its members owe the same and yet not the same."""
         twin = self.copied(folder)
         database = Database(f"sqlite:///{(folder / 'connector.sqlite3').as_posix()}")
-        contract = METADATA.tables[Contract.__tablename__]
         columns = [column for table in METADATA.sorted_tables for column in table.c]
-        pointing = [column for column in columns if column.references(contract.c.id)]
         with database.unit_of_work() as session:
             session.execute(text("PRAGMA defer_foreign_keys=ON"))
-            for old in session.scalars(select(Contract.id)).all():
-                new = ids.new_id("con")
-                for column in (contract.c.id, *pointing):
-                    session.execute(update(column.table).where(column == old).values({column: new}))
+            for table, prefix in (("contract", "con"), ("location", "loc")):
+                key = METADATA.tables[table].c.id
+                pointing = [column for column in columns if column.references(key)]
+                for old in session.scalars(select(key)).all():
+                    new = ids.new_id(prefix)
+                    for column in (key, *pointing):
+                        session.execute(update(column.table).where(column == old).values({column: new}))
         database.close()
         return twin
 

@@ -2,40 +2,80 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from collections.abc import Collection
+from datetime import date, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from connector.billing.clinics import Location
 from connector.clock import business_date
-from connector.ledger.write_back.models import WriteBack
+from connector.ledger.write_back.look import searched
+from connector.ledger.write_back.models import Leg, WriteBack
+from connector.ledger.write_back.queue import step
+from connector.ledger.write_back.reference import is_ours
 from connector.ledger.write_back.states import ABSENT, WriteBackState
 from connector.pms_adapters.manifest import RepeatSafety
+from connector.pms_adapters.records import PmsEntry
 from connector.use_cases.context import Context
 
+S = WriteBackState
 
-def find_entries(context: Context, location: Location, since: date) -> int:
-    """Note of each row that is not written as far as we know where its reference stands; returns how many were found.
+FOUND = "It was found in the practice system after the database was set back."
+LIKE_ENTRY = (
+    "The database was set back, and an entry like this one, without our reference, may be it: look in the patient's "
+    "ledger, then mark this as recorded or post it."
+)
 
-    The link of its member may be corrected before it is looked for, and a look at the patient who is linked then would
-    not see it. A system that keeps each reference once by itself needs no such look. Raises EdgeError.
+
+def find_entries(context: Context, location: Location, since: date) -> None:
+    """Confirm each row that is not written as far as we know, and yet is there; hold it where that is not certain.
+
+    A usual look before a send would not see it: the entry is older than the row, and the link of the member may be
+    another one by then. Somebody may have overwritten its reference, too: what stood there before we send can be ours
+    this time. A system that keeps each reference once by itself needs no such look. Raises EdgeError.
     """
     adapter = context.pms.of(location)
     if adapter.manifest.repeat_safety is not RepeatSafety.READ_BACK:
-        return 0
-    stands_with: dict[str, str] = {}
-    today = business_date(context.clock.now(), location.zone)
-    for number in range((today - since).days + 1):
-        for entry in adapter.read_day_sheet(since + timedelta(days=number)).entries:
-            stands_with |= dict.fromkeys(entry.references, entry.patient_id)
-    rows = select(WriteBack).where(
-        WriteBack.location_id == location.id, WriteBack.state.in_((*ABSENT, WriteBackState.HELD))
-    )
-    found = 0
+        return
+    now = context.clock.now()
+    days = (business_date(now, location.zone) - since).days + 1
+    entries = [
+        entry for number in range(days) for entry in adapter.read_day_sheet(since + timedelta(days=number)).entries
+    ]
+    with context.database.read() as session:
+        of_location = select(WriteBack).where(WriteBack.location_id == location.id)
+        known = set(session.scalars(of_location.with_only_columns(WriteBack.pms_entry_id)))
+        rows = session.scalars(of_location.where(WriteBack.state.in_((*ABSENT, S.HELD)))).all()
+    new = [entry for entry in entries if entry.id not in known]
     with context.database.unit_of_work() as session:
-        for row in session.scalars(rows).all():
-            patient_id = stands_with.get(row.reference)
-            if patient_id is not None and patient_id != row.sent_to_patient_id:
-                row.sent_to_patient_id, row.fence = patient_id, row.fence + 1
-                found += 1
-    return found
+        for row in rows:
+            _compare(session, row, new, now)
+
+
+def _compare(session: Session, row: WriteBack, entries: Collection[PmsEntry], now: datetime) -> None:
+    """Confirm what is there under its reference, once and with its amount; hold what may be there without."""
+    amount = row.amount if row.leg is Leg.PAYMENT else -row.amount
+    marked = [entry for entry in entries if row.reference in entry.references]
+    like = (
+        entry.patient_id == searched(row) and entry.amount == amount and not entry.foreign
+        for entry in entries
+        if not any(map(is_ours, entry.references))
+    )
+    if [entry.amount for entry in marked] == [amount]:
+        _confirm(session, row, marked[0], now)
+    elif row.state is S.QUEUED and (marked or any(like)):
+        step(session, row, S.HELD, now, reason=LIKE_ENTRY)
+
+
+def _confirm(session: Session, row: WriteBack, entry: PmsEntry, now: datetime) -> None:
+    if row.state is not S.QUEUED:
+        step(session, row, S.QUEUED, now, reason=FOUND)
+        row.state = S.QUEUED
+    proof: dict[str, Any] = {
+        "pms_entry_id": entry.id,
+        "pms_entry_date": entry.entry_date,
+        "sent_to_patient_id": entry.patient_id,
+    }
+    step(session, row, S.CONFIRMED, now, confirmed_at=now, **proof)

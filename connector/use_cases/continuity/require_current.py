@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from connector import ids
+from connector.billing.agreements.hold_rules import charge_id_of
+from connector.billing.agreements.payment_requests import PaymentHold
+from connector.billing.clinics import Location
+from connector.billing.collecting.charges import Charge
 from connector.database.inserts import insert_if_new
 from connector.database.seal import SEAL, Seal
 from connector.errors import DomainError, EdgeError
@@ -19,6 +24,9 @@ SET_BACK = (
     "This database was set back to an earlier state, or a copy of it works elsewhere, so nothing is charged, written "
     "or sent: make sure that no other copy runs, then say `connector resume`."
 )
+
+LOOK_BACK = timedelta(days=30)
+"""So far back a database without a seal asks whether it is a new one."""
 
 
 def require_current(context: Context) -> None:
@@ -62,23 +70,38 @@ def change_seal(context: Context, now: datetime) -> None:
         )
         seal = session.get_one(Seal, SEAL)
     text = seal.next_text or seal.text
-    context.processor.write_seal(f"seal:{text}", text, seal.kept_as)
+    kept_as = context.processor.write_seal(f"seal:{text}", text, seal.kept_as)
     with context.database.unit_of_work() as session:
         followed = update(Seal).where(Seal.id == SEAL, Seal.next_text == text)
-        session.execute(followed.values(text=text, next_text=None, changed_at=now, broken_at=None))
+        session.execute(followed.values(text=text, next_text=None, kept_as=kept_as, changed_at=now, broken_at=None))
 
 
 def _kept(context: Context, now: datetime) -> Seal:
-    """The seal as this database has it; the first one is made on first use."""
-    with context.database.unit_of_work() as session:
-        session.execute(insert_if_new(session, Seal).values(id=SEAL, text=ids.new_id("seal"), changed_at=now))
-        seal = session.get_one(Seal, SEAL)
-    if seal.kept_as is None:
+    """The seal as this database has it; the first one is made on first use, unless that is not the first in truth."""
+    with context.database.read() as session:
+        seal = session.get(Seal, SEAL)
+    if seal is None:
+        first: dict[str, Any] = {"text": ids.new_id("seal"), "changed_at": now}
+        if _has_forgotten(context, now - LOOK_BACK):
+            first |= {"changed_at": now - LOOK_BACK, "broken_at": now}
+        with context.database.unit_of_work() as session:
+            session.execute(insert_if_new(session, Seal).values(id=SEAL, **first))
+            seal = session.get_one(Seal, SEAL)
+    if seal.kept_as is None and seal.broken_at is None:
         kept_as = context.processor.write_seal(f"seal:{seal.text}", seal.text)
         with context.database.unit_of_work() as session:
             session.execute(update(Seal).where(Seal.id == SEAL, Seal.kept_as.is_(None)).values(kept_as=kept_as))
             seal = session.get_one(Seal, SEAL)
     return seal
+
+
+def _has_forgotten(context: Context, since: datetime) -> bool:
+    """Whether the processor has lately made a payment for us that this database, which has no seal yet, never knew."""
+    listed = [found for found in context.processor.charges_since(since) if found.charge_id]
+    with context.database.read() as session:
+        locations = set(session.scalars(select(Location.id)))
+        known = {*session.scalars(select(Charge.id)), *map(charge_id_of, session.scalars(select(PaymentHold.id)))}
+    return any(found.location_id in locations and found.charge_id not in known for found in listed)
 
 
 def _compared(context: Context, seal: Seal, now: datetime) -> Seal:
