@@ -1,4 +1,4 @@
-"""A year of daily runs in four time zones, with a crash at every step of every due day: each amount is charged once."""
+"""A year of daily runs in two time zones, with a crash at every step of every due day: each amount is charged once."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def crash(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     monkeypatch.delenv(failpoints.VARIABLE, raising=False)
 
 
-@pytest.mark.parametrize("zone", ["Australia/Sydney", "Australia/Adelaide", "Pacific/Auckland", "America/New_York"])
+@pytest.mark.parametrize("zone", ["Australia/Adelaide", "America/New_York"])
 def test_a_year_of_crashes_brings_one_invoice_and_one_charge_per_due_amount(
     practice: Practice, crash: pytest.MonkeyPatch, zone: str
 ) -> None:

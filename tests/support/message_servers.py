@@ -124,8 +124,9 @@ class MailServer:
     def begin(self, *extensions: str, **replies: str) -> None:
         """Forget what was, and follow a new script."""
         self.script = MailScript(("8BITMIME", *extensions), replies)
-        self.deliveries.clear()
-        self.commands.clear()
+        # A conversation of before, which may still be under way, keeps its own.
+        self.deliveries = []
+        self.commands = []
 
 
 class _Listener(socketserver.ThreadingTCPServer):
@@ -147,13 +148,15 @@ class _Conversation(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         self._sender = self._recipient = ""
+        self._script, self._deliveries = self.server_state.script, self.server_state.deliveries
+        commands = self.server_state.commands
         if not self._reply("CONNECT", "220 sandbox"):
             return
         while line := self.rfile.readline(1000):
             # What is not ASCII is a syntax error in this protocol; it is answered, not choked on.
             text = line.decode("ascii", errors="replace").strip()
             verb = text.split(" ")[0].upper()
-            self.server_state.commands.append(verb)
+            commands.append(verb)
             if not self._obey(verb, text):
                 return
 
@@ -161,7 +164,7 @@ class _Conversation(socketserver.StreamRequestHandler):
         """Whether the connection goes on."""
         match verb:
             case "EHLO":
-                lines = ["sandbox", *self.server_state.script.extensions]
+                lines = ["sandbox", *self._script.extensions]
                 return self._say(*(f"250-{name}" for name in lines[:-1]), f"250 {lines[-1]}")
             case "MAIL":
                 self._sender = text.partition("<")[2].partition(">")[0]
@@ -181,16 +184,16 @@ class _Conversation(socketserver.StreamRequestHandler):
     def _data(self) -> bool:
         if not self._reply("DATA", "354 go ahead"):
             return False
-        if self.server_state.script.replies.get("DATA"):
+        if self._script.replies.get("DATA"):
             return True
         lines: list[bytes] = []
         while (line := self.rfile.readline()) not in (b".\r\n", b""):
             lines.append(line.removeprefix(b"."))
-        self.server_state.deliveries.append(Delivery(self._sender, self._recipient, b"".join(lines)))
+        self._deliveries.append(Delivery(self._sender, self._recipient, b"".join(lines)))
         return self._reply("END", "250 taken")
 
     def _reply(self, stage: str, usual: str) -> bool:
-        answer = self.server_state.script.replies.get(stage, usual)
+        answer = self._script.replies.get(stage, usual)
         return bool(answer) and self._say(answer)
 
     def _say(self, *lines: str) -> bool:
