@@ -81,7 +81,7 @@ def statuses(practice: Practice) -> list[InvoiceStatus]:
 
 def ledger(practice: Practice) -> int:
     """Cents of everything that was, or is to be, written to the practice system."""
-    return sum(row.amount_cents * (1 if row.leg is Leg.PAYMENT else -1) for row in practice.all(WriteBack))
+    return sum(row.signed.cents for row in practice.all(WriteBack))
 
 
 def surpluses_told(practice: Practice) -> list[int]:

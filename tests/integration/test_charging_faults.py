@@ -36,11 +36,6 @@ def disturb(practice: Practice, path: str, count: int | None = LIBRARY_ATTEMPTS,
     practice.stripe.post("faults", method="POST", path=path, count=count, **fault)
 
 
-def well_again(practice: Practice) -> None:
-    """Stripe forgets its remaining faults."""
-    practice.stripe.client.delete(f"{practice.stripe.address}/_sandbox/faults").raise_for_status()
-
-
 @pytest.mark.parametrize("path", [CREATE, CONFIRM], ids=["create", "confirm"])
 @pytest.mark.parametrize("fault", DISTURBANCES)
 def test_a_disturbed_charge_ends_as_one_payment(practice: Practice, path: str, fault: dict[str, Any]) -> None:
@@ -51,7 +46,7 @@ def test_a_disturbed_charge_ends_as_one_payment(practice: Practice, path: str, f
     report = run_due(practice.context)
 
     assert report.problems != []
-    well_again(practice)
+    practice.stripe_well_again()
     for _ in range(2):
         practice.advance(minutes=6)
         practice.work()
@@ -123,7 +118,7 @@ def test_a_key_that_stripe_refuses_stops_the_run_and_burns_no_attempt(practice: 
     assert "check the Stripe key" in report.problems[0]
     assert len(practice.stripe.get("/_sandbox/faults")["faults"]) == 1
     assert {row.state for row in practice.all(ChargeAttempt)} == {AttemptState.PLANNED}
-    well_again(practice)
+    practice.stripe_well_again()
     practice.work()
     assert len(practice.stripe_charges()) == 3
     practice.assert_all_written()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
-import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import count
@@ -13,11 +11,10 @@ from pathlib import Path
 import pytest
 
 from connector.ledger.write_back.states import WriteBackState
-from tests.support.processes import MONDAY, Installation, Outside, installed, outside, settled
+from tests.support.processes import KILLED, MONDAY, Installation, Outside, installed, outside, settled
 
 MEMBERS = 2
 DATABASE = "connector.sqlite3"
-KILLED = 137 if sys.platform == "win32" else -signal.SIGKILL
 
 
 @pytest.fixture

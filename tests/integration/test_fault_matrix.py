@@ -83,7 +83,7 @@ def test_a_feed_that_breaks_off_within_its_pages_moves_nothing(
 
     assert report.problems
     assert (_cursor(practice), len(practice.all(InboxEvent))) == before
-    practice.stripe.client.delete(f"{practice.stripe.address}/_sandbox/faults")
+    practice.stripe_well_again()
     assert read_news(practice.context).problems == []
     assert len(practice.all(InboxEvent)) > before[1]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import count
@@ -12,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from connector.ledger.write_back.states import WriteBackState
-from tests.support.processes import MONDAY, Installation, Outside, installed, outside, settled
+from tests.support.processes import KILLED, MONDAY, Installation, Outside, installed, outside, settled
 
 MEMBERS = 2
-KILLED = 137 if sys.platform == "win32" else -signal.SIGKILL
 PASSES_MAX = 60
 """No failpoint is passed so often in one run; a loop that gets here does not end."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -35,10 +34,10 @@ from connector.use_cases.requests.request_payment import request_payment
 from connector.use_cases.requests.settle_hold import release_hold
 from tests.support.post import EMAIL, NUMBER, Post, tokens
 from tests.support.practice import Enrolled, Practice, person_of
+from tests.support.processes import KILLED
 from tests.support.requests import STAFF, aud
 
 SYDNEY = ZoneInfo("Australia/Sydney")
-KILLED = 137 if sys.platform == "win32" else -signal.SIGKILL
 SENT, QUEUED, SENDING = MessageState.SENT, MessageState.QUEUED, MessageState.SENDING
 
 

@@ -58,11 +58,6 @@ def set_back(practice: Practice, backup: Path) -> None:
     practice.context = working_on(practice, file).context
 
 
-def well_again(practice: Practice) -> None:
-    """Stripe forgets its remaining faults."""
-    practice.stripe.client.delete(f"{practice.stripe.address}/_sandbox/faults").raise_for_status()
-
-
 def resumed(practice: Practice) -> Resumption:
     return resume(practice.context, "person:mia")
 
@@ -137,7 +132,7 @@ def test_resuming_may_be_interrupted_anywhere_and_said_again(month_later: Practi
             done = resumed(practice).done
         except EdgeError:
             done = False
-        well_again(practice)
+        practice.stripe_well_again()
         if done:
             break
         failed += 1
@@ -327,7 +322,7 @@ def test_a_change_of_the_seal_whose_answer_is_lost_is_no_break(practice: Practic
         practice.clock.advance(CHANGE_AFTER)
         practice.stripe.post("faults", method="POST", path="/v1/customers/*", kind=kind, count=None)
         require_current(practice.context)
-        well_again(practice)
+        practice.stripe_well_again()
     practice.clock.advance(LOOK_AGAIN_AFTER)
     require_current(practice.context)
 

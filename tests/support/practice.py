@@ -167,6 +167,10 @@ class Practice:
         """Disturb the office's next matching request."""
         self.office.post("faults", kind=kind, method=method, path=path, **fields)
 
+    def stripe_well_again(self) -> None:
+        """Stripe forgets its remaining faults."""
+        self.stripe.client.delete(f"{self.stripe.address}/_sandbox/faults").raise_for_status()
+
     def staff(self, action: str, **fields: object) -> None:
         """Somebody in the office does something in the program's own windows."""
         self.office.post("staff", action=action, **fields)
@@ -229,11 +233,7 @@ class Practice:
 
     def judge(self) -> Verdict:
         """What the stores of both sandboxes say about each other."""
-        waiting = {
-            row.reference: row.amount_cents * (1 if row.leg is Leg.PAYMENT else -1)
-            for row in self.all(WriteBack)
-            if row.state in WAITING
-        }
+        waiting = {row.reference: row.signed.cents for row in self.all(WriteBack) if row.state in WAITING}
         return judge(self.stripe, KEY, self.office, waiting)
 
     def assert_exactly_once(self) -> None:

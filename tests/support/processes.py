@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -25,7 +26,7 @@ from connector import ids
 from connector.clock import MovableClock
 from connector.daemon.application import application
 from connector.database.engine import Database
-from connector.ledger.write_back.models import Leg, WriteBack
+from connector.ledger.write_back.models import WriteBack
 from connector.ledger.write_back.states import WAITING
 from connector.sandbox.demo.judge import Verdict, judge
 from connector.sandbox.demo.processes import Sandbox, running
@@ -61,6 +62,8 @@ QUICK = {
     "DAEMON__MATCHING_INTERVAL_SECONDS": "1",
 }
 """A daemon in a hurry, on a free port."""
+KILLED = 137 if sys.platform == "win32" else -signal.SIGKILL
+"""The exit code of a process that died at a failpoint."""
 PATIENCE_SECONDS = 60
 """How long a test waits for what must happen; passing it is a failure, whatever the machine's speed."""
 
@@ -323,11 +326,7 @@ class Installation:
 
     def verdict(self, pair: Outside) -> Verdict:
         """What the independent judge says about the two sandboxes, knowing what we list as waiting."""
-        waiting = {
-            row.reference: row.amount_cents * (1 if row.leg is Leg.PAYMENT else -1)
-            for row in self.write_backs()
-            if row.state in WAITING
-        }
+        waiting = {row.reference: row.signed.cents for row in self.write_backs() if row.state in WAITING}
         return judge(pair.stripe, KEY, pair.office, waiting)
 
 

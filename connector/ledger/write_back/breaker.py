@@ -17,12 +17,13 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from connector.database.base import Base
 from connector.errors import AccessDenied, EdgeError, NotSent, RateLimited, Rejected, Unsupported
+from connector.pms_adapters.pace import LONGEST_PAUSE_SECONDS
 
 FAILURES_MAX = 3
 """So many failures in a row open the breaker."""
 PAUSE = timedelta(minutes=1)
 PAUSE_MAX = timedelta(minutes=15)
-ASKED_MAX = timedelta(hours=1)
+ASKED_MAX = timedelta(seconds=LONGEST_PAUSE_SECONDS)
 """Longest pause that a practice system may ask for."""
 
 

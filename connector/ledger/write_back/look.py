@@ -12,7 +12,7 @@ from sqlalchemy import select
 from connector.clock import business_date
 from connector.database.engine import Database
 from connector.ledger.write_back.evidence import Evidence, Finding, Sought, judge
-from connector.ledger.write_back.models import Leg, WriteBack
+from connector.ledger.write_back.models import WriteBack
 from connector.pms_adapters.port import PmsAdapter
 from connector.pms_adapters.records import PmsEntry
 
@@ -51,8 +51,7 @@ class Look:
     def _judge(self, row: WriteBack, baseline: Collection[str], taken: Collection[str]) -> Evidence:
         patient = searched(row)
         relevant = {entry.id: entry for entry in [*self._by_patient[patient], *self._by_reference[row.reference]]}
-        amount = row.amount if row.leg is Leg.PAYMENT else -row.amount
-        sought = Sought(row.reference, patient, amount, row.dated, baseline, taken)
+        sought = Sought(row.reference, patient, row.signed, row.dated, baseline, taken)
         return judge(sought, list(relevant.values()))
 
     def _proven_for_others(self, row: WriteBack) -> set[str]:

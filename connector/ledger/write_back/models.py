@@ -91,6 +91,11 @@ class WriteBack(Base):
         return Money(self.amount_cents, self.currency)
 
     @property
+    def signed(self) -> Money:
+        """The amount as the ledger counts it: negative for what takes an entry back."""
+        return self.amount if self.leg is Leg.PAYMENT else -self.amount
+
+    @property
     def dated(self) -> date:
         """The date of the entry in the practice system, as we write it."""
         return self.ledger_date or self.entry_date

@@ -22,7 +22,7 @@ from connector.daemon.application import application
 from connector.database.engine import Database
 from connector.errors import DomainError
 from connector.files import private_folder
-from connector.ledger.write_back.models import Leg, WriteBack
+from connector.ledger.write_back.models import WriteBack
 from connector.ledger.write_back.states import WAITING, WriteBackState
 from connector.logs import configure
 from connector.matching.models import LinkReview, PatientLink
@@ -169,7 +169,7 @@ def _result(context: Context, location: Location, stripe: Sandbox, office: Sandb
             return session.scalar(select(func.count()).where(*conditions)) or 0
 
         rows = session.scalars(select(WriteBack).where(WriteBack.state.in_(WAITING))).all()
-        waiting = {row.reference: row.amount_cents * (1 if row.leg is Leg.PAYMENT else -1) for row in rows}
+        waiting = {row.reference: row.signed.cents for row in rows}
         verdict = judge(stripe, KEY, office, waiting)
         members, linked = count(Member.id.is_not(None)), count(PatientLink.ended_at.is_(None))
         in_review = count(LinkReview.resolved_at.is_(None))

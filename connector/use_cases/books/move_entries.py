@@ -32,7 +32,7 @@ from connector.ledger.write_back.states import ABSENT, WriteBackState
 from connector.matching.models import PatientLink
 from connector.money import Money
 from connector.use_cases.context import Context
-from connector.use_cases.returns.standing import CANCELLED_OUT, Standing, signed, standings
+from connector.use_cases.returns.standing import CANCELLED_OUT, Standing, standings
 
 log = structlog.get_logger()
 
@@ -137,7 +137,7 @@ class _There:
 
     @property
     def cents(self) -> int:
-        return sum(map(signed, self.rows))
+        return sum(row.signed.cents for row in self.rows)
 
     @property
     def entry(self) -> WriteBack | None:

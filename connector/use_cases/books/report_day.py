@@ -16,7 +16,7 @@ from connector.billing.members import MethodKind
 from connector.billing.processor import Movement
 from connector.clock import business_date, day_bounds
 from connector.errors import EdgeError
-from connector.ledger.write_back.models import EntryMove, Leg, WriteBack
+from connector.ledger.write_back.models import EntryMove, WriteBack
 from connector.ledger.write_back.states import WAITING, WriteBackState
 from connector.money import Money
 from connector.pms_adapters.records import PmsEntry
@@ -78,9 +78,9 @@ def report_day(context: Context, location: Location, day: date) -> DayReport:
         fees=_sum(fee for fee in fees if fee),
         # What came to the practice again stands against what went back, as its entries do in the practice system.
         returned=_sum([*(-row.amount_cents for row in returns), *(row.amount_cents for row in undone)]),
-        written=_sum(_signed(row).cents for row in confirmed),
-        recorded_by_hand=_sum(_signed(row).cents for row in rows if row.state is WriteBackState.RECORDED),
-        waiting={state.value: _sum(_signed(row).cents for row in waiting if row.state is state) for state in WAITING},
+        written=_sum(row.signed.cents for row in confirmed),
+        recorded_by_hand=_sum(row.signed.cents for row in rows if row.state is WriteBackState.RECORDED),
+        waiting={state.value: _sum(row.signed.cents for row in waiting if row.state is state) for state in WAITING},
         moved=_sum(move.amount_cents for move in moves),
         pms_other=_sum(entry.amount.cents for entry in sheet or [] if not entry.references & ours),
         differences=tuple(differences),
@@ -215,11 +215,7 @@ def _other_locations(session: Session, location: Location, sheet: Sequence[PmsEn
 
 def _written(row: WriteBack) -> Written:
     patient = row.sent_to_patient_id or row.pms_patient_id or ""
-    return Written(row.reference, row.pms_entry_id or "", patient, _signed(row), row.pms_entry_date or row.entry_date)
-
-
-def _signed(row: WriteBack) -> Money:
-    return row.amount if row.leg is Leg.PAYMENT else -row.amount
+    return Written(row.reference, row.pms_entry_id or "", patient, row.signed, row.pms_entry_date or row.entry_date)
 
 
 def _sum(cents: Any) -> Line:

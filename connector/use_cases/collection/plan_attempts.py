@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from connector.billing.agreements.contracts import BILLABLE, Contract
@@ -53,6 +53,8 @@ class FirstTry:
     method_id: str
     debit_on: date
     generation: int = 1
+    charge_id: str | None = None
+    """Where the processor knows the charge already, the id that it knows it by."""
 
 
 def payers(session: Session, member_ids: Collection[str]) -> dict[str, Payer]:
@@ -120,6 +122,11 @@ def _has_ended(session: Session, charge: Charge) -> bool:
     return session.scalar(paid) is not None or session.scalars(ended).first() is not None
 
 
+def next_generation(session: Session, invoice_id: str) -> int:
+    """The number of the invoice's next payment object."""
+    return (session.scalar(select(func.max(Charge.generation)).where(Charge.invoice_id == invoice_id)) or 0) + 1
+
+
 def withdraw(session: Session, invoice_id: str, now: datetime) -> bool:
     """Call off what is planned for an invoice. False when something was sent already, which nobody can call off."""
     # What a run decides to send it sends under the same lock: before this, or not at all (PostgreSQL).
@@ -174,7 +181,7 @@ def busy_days(
 
 def _charge(location_id: str, item: FirstTry, now: datetime) -> dict[str, Any]:
     return {
-        "id": charge_id(item.invoice_id, item.generation),
+        "id": item.charge_id or charge_id(item.invoice_id, item.generation),
         "location_id": location_id,
         "invoice_id": item.invoice_id,
         "generation": item.generation,

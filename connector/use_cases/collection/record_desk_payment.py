@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from enum import StrEnum
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from connector import ids
@@ -28,7 +28,7 @@ from connector.ledger.write_back.queue import enqueue, mark_recorded
 from connector.money import Money
 from connector.use_cases.books.payment_orders import payment_orders
 from connector.use_cases.collection.business_day import unless_closed
-from connector.use_cases.collection.plan_attempts import withdraw
+from connector.use_cases.collection.plan_attempts import next_generation, withdraw
 from connector.use_cases.collection.settle_charge import mark_paid
 from connector.use_cases.context import Context
 from connector.use_cases.invoices.invoice_document import invoice_number
@@ -113,8 +113,7 @@ def _check(session: Session, location: Location, invoice: Invoice, on: date, now
 def _payment(session: Session, location: Location, invoice: Invoice, on: date, now: datetime) -> Payment:
     """The payment, under a charge that Stripe knows nothing of."""
     amount = Money(owed(session, invoice), invoice.currency)
-    newest = session.scalar(select(func.max(Charge.generation)).where(Charge.invoice_id == invoice.id))
-    generation = (newest or 0) + 1
+    generation = next_generation(session, invoice.id)
     charge = Charge(
         id=charge_id(invoice.id, generation),
         location_id=location.id,

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from connector.billing.clinics import Location
 from connector.clock import business_date
 from connector.ledger.write_back.look import searched
-from connector.ledger.write_back.models import Leg, WriteBack
+from connector.ledger.write_back.models import WriteBack
 from connector.ledger.write_back.queue import step
 from connector.ledger.write_back.reference import is_ours
 from connector.ledger.write_back.states import ABSENT, WriteBackState
@@ -56,14 +56,13 @@ def find_entries(context: Context, location: Location, since: date) -> None:
 
 def _compare(session: Session, row: WriteBack, entries: Collection[PmsEntry], now: datetime) -> None:
     """Confirm what is there under its reference, once and with its amount; hold what may be there without."""
-    amount = row.amount if row.leg is Leg.PAYMENT else -row.amount
     marked = [entry for entry in entries if row.reference in entry.references]
     like = (
-        entry.patient_id == searched(row) and entry.amount == amount and not entry.foreign
+        entry.patient_id == searched(row) and entry.amount == row.signed and not entry.foreign
         for entry in entries
         if not any(map(is_ours, entry.references))
     )
-    if [entry.amount for entry in marked] == [amount]:
+    if [entry.amount for entry in marked] == [row.signed]:
         _confirm(session, row, marked[0], now)
     elif row.state is S.QUEUED and (marked or any(like)):
         step(session, row, S.HELD, now, reason=LIKE_ENTRY)

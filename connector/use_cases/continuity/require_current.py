@@ -39,8 +39,7 @@ def require_current(context: Context) -> None:
         now = context.clock.now()
         if watch.is_fresh(now):
             return
-        if context.installation.is_elsewhere:
-            raise DomainError(SET_BACK)
+        require_unbroken(context)
         try:
             seal = _compared(context, _kept(context, now), now)
             if seal.kept_as and seal.is_old(now):

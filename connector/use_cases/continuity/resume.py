@@ -18,8 +18,7 @@ from sqlalchemy.orm import Session
 from connector.billing.activity import remember
 from connector.billing.agreements.payment_requests import PaymentHold
 from connector.billing.clinics import Location, LocationStatus
-from connector.billing.collecting.charges import LIVE_ATTEMPT, AttemptState, Charge, ChargeAttempt, Origin, Payment
-from connector.billing.due_ids import attempt_id
+from connector.billing.collecting.charges import LIVE_ATTEMPT, AttemptState, Charge, ChargeAttempt, Payment
 from connector.billing.invoices import UNPAID, Invoice, InvoiceStatus
 from connector.billing.members import PaymentMethod
 from connector.billing.processor import ChargeReport, ChargeStatus, ListedCharge
@@ -27,6 +26,7 @@ from connector.clock import business_date
 from connector.database.seal import SEAL, Seal
 from connector.errors import DomainError
 from connector.use_cases.collection.follow_money import follow_charge
+from connector.use_cases.collection.plan_attempts import FirstTry, next_generation, plan_first
 from connector.use_cases.collection.read_news import read_news
 from connector.use_cases.collection.settle_charge import settle_charge
 from connector.use_cases.collection.sweep import NEWS_KEPT, sweep
@@ -165,34 +165,10 @@ def _made_again(session: Session, listed: ListedCharge, now: datetime) -> Charge
     method = session.scalar(select(PaymentMethod).where(PaymentMethod.processor_id == listed.method_id))
     if invoice is None or method is None or method.member_id != invoice.member_id:
         return None
-    newest = session.scalars(
-        select(Charge.generation).where(Charge.invoice_id == invoice.id).order_by(Charge.generation.desc())
-    ).first()
-    charge = Charge(
-        id=listed.charge_id,
-        location_id=invoice.location_id,
-        invoice_id=invoice.id,
-        generation=(newest or 0) + 1,
-        amount_cents=listed.amount.cents,
-        currency=listed.amount.currency,
-        created_at=now,
-    )
-    session.add(charge)
-    session.flush()
-    session.add(
-        ChargeAttempt(
-            id=attempt_id(charge.id, 1),
-            location_id=invoice.location_id,
-            charge_id=charge.id,
-            payment_method_id=method.id,
-            state=AttemptState.PLANNED,
-            origin=Origin.SCHEDULE,
-            debit_on=invoice.due_date,
-            created_at=now,
-            next_check_at=now,
-        )
-    )
-    return charge
+    location, generation = session.get_one(Location, invoice.location_id), next_generation(session, invoice.id)
+    again = FirstTry(invoice.id, listed.amount, method.id, invoice.due_date, generation, listed.charge_id)
+    plan_first(session, location, [again], now)
+    return session.get_one(Charge, listed.charge_id)
 
 
 def _as_sent(session: Session, charge: Charge, listed: ListedCharge, state: ChargeReport) -> None:

@@ -35,7 +35,7 @@ class Standing:
     @property
     def left(self) -> int:
         """Cents that the entries together still say, in whoever's ledger."""
-        return sum(map(signed, self.rows))
+        return sum(row.signed.cents for row in self.rows)
 
     @property
     def rows(self) -> Sequence[WriteBack]:
@@ -94,11 +94,6 @@ def standings(session: Session, payment: Payment) -> list[Standing]:
         for original in rows
         if original.source_id == payment.id
     ]
-
-
-def signed(row: WriteBack) -> int:
-    """Cents as the ledger counts them: negative for what takes an entry back."""
-    return -row.amount_cents if row.leg is Leg.REVERSAL else row.amount_cents
 
 
 def _again(rows: Iterable[WriteBack], original: WriteBack) -> list[WriteBack]:
